@@ -1,0 +1,129 @@
+"""What every implementation is given, and what becomes of its answer.
+
+All operators are one sum over the taps t of a window. With the guide features f of the sample that a
+tap meets, m of the window's centre, the sample's mask M and the affinity k,
+
+    numerator[o]   = sum_t k(f, m) W[t]^T x,      denominator[o] = sum_t k(f, m) M.
+
+An implementation computes these two; the division, the mask's renormalisation, the bias and the
+output's type are the same for all and live here.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import DTypeLike
+
+from pac_jax.functional.geometry import Geometry, channels_last
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The static part of an operation: hashable, so that it decides what is compiled.
+
+    Attributes:
+        geometry: which sample each tap reads.
+        channel_wise: whether there is one affinity per input channel.
+        normalize: whether the denominator is wanted.
+        feature_group_count: of the kernel; None for pooling, where the kernel is (*window,).
+        precision: of the product with the kernel.
+        dtype: of the output; everything before the last cast has at least 32 bits.
+    """
+
+    geometry: Geometry
+    channel_wise: bool
+    normalize: bool
+    feature_group_count: int | None
+    precision: lax.PrecisionLike
+    dtype: DTypeLike
+
+
+class Operands(NamedTuple):
+    """The arrays of an operation, in a type of at least 32 bits.
+
+    Attributes:
+        inputs: (N, *input_size, C), already multiplied by the mask.
+        mask: (N, *input_size, 1), or None.
+        kernel: (*window, C / groups, D), or (*window,) for pooling.
+        affinity: a function of (neighbour, centre), a pytree; or None where `weights` is given.
+        neighbours: (N, *input_size, G), the guide at each sample; or None.
+        centres: (N, *output_size, G), the guide at each window's centre; or None.
+        weights: (N, *output_size, *window), with a last axis C if channel-wise: the affinity where
+            it was computed before; or None.
+    """
+
+    inputs: jax.Array
+    mask: jax.Array | None
+    kernel: jax.Array
+    affinity: object | None
+    neighbours: jax.Array | None
+    centres: jax.Array | None
+    weights: jax.Array | None
+
+    def sample_weights(self) -> jax.Array:
+        """The mask, or ones with batch size 1: what the denominator sums, 0 outside the image."""
+        if self.mask is not None:
+            return self.mask
+        return jnp.ones((1, *self.inputs.shape[1:-1], 1), self.inputs.dtype)
+
+
+class Implementation(Protocol):
+    """What a module in `implementations` must offer."""
+
+    def limitation(self, problem: Problem, operands: Operands) -> str | None:
+        """Why it cannot run this problem here, as a sentence for the user; None where it can."""
+
+    def contract(self, problem: Problem, operands: Operands) -> tuple[jax.Array, jax.Array | None]:
+        """Compute the two sums.
+
+        Returns:
+            numerator: (N, *output_size, D).
+            denominator: (N, *output_size, 1), (N, *output_size, C) if channel-wise, None unless
+                `problem.normalize`.
+        """
+
+
+@partial(jax.jit, static_argnames=("problem", "implementation"))
+def evaluate(
+    problem: Problem, operands: Operands, bias: jax.Array | None, implementation: Implementation
+) -> jax.Array:
+    """The operator's output, (N, *output_size, D) of type `problem.dtype`."""
+    outputs, denominator = implementation.contract(problem, operands)
+    if denominator is not None:
+        outputs = divide_or_zero(outputs, denominator)
+    elif operands.mask is not None:
+        outputs = outputs * mask_renormalisation(operands.mask, problem.geometry)
+    if bias is not None:
+        outputs = outputs + bias.astype(outputs.dtype).reshape((1,) * (outputs.ndim - 1) + (-1,))
+    return outputs.astype(problem.dtype)
+
+
+def divide_or_zero(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
+    """numerator / denominator, and 0 with zero gradients where the denominator is 0."""
+    counts = denominator != 0
+    quotient = numerator / jnp.where(counts, denominator, 1)
+    return jnp.where(counts, quotient, 0)
+
+
+def mask_renormalisation(mask: jax.Array, geometry: Geometry) -> jax.Array:
+    """sum_t V / sum_t M, (N, *output_size, 1): what partial convolution multiplies by."""
+    everywhere = jnp.ones((1, *mask.shape[1:]), mask.dtype)
+    return divide_or_zero(window_sum(everywhere, geometry), window_sum(mask, geometry))
+
+
+def window_sum(samples: jax.Array, geometry: Geometry) -> jax.Array:
+    """Sum over the window, (N, *input_size, 1) -> (N, *output_size, 1)."""
+    return lax.conv_general_dilated(
+        samples,
+        jnp.ones((*geometry.window, 1, 1), samples.dtype),
+        geometry.strides,
+        geometry.padding,
+        lhs_dilation=geometry.spread,
+        rhs_dilation=geometry.kernel_dilation,
+        dimension_numbers=channels_last(geometry.ndim),
+        precision=lax.Precision.HIGHEST,
+    )
