@@ -17,6 +17,7 @@ last axis many times slower, and a broadcast over channels would be transposed i
 import itertools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -27,10 +28,11 @@ from jax import lax
 from pac_jax.functional.geometry import Geometry, Ints, pad_spatially
 from pac_jax.functional.problem import Operands, Problem
 
-# Bands of this many output positions keep the temporary arrays of one tap in a core's cache (at 32
-# channels 2 MiB each); more than this many bands make the reverse pass, which adds each band's
-# cotangent to the whole input's, slow. Measured with experiments/benchmarks/operators.py.
-_BAND_POSITIONS = 16384
+# A band of this many output positions amortises the start of each tap's handful of kernels, and its
+# temporary arrays (8 MiB at 32 channels) are no larger than those of a plain scan over the taps. More
+# than this many bands make the reverse pass, which adds each band's cotangent to the whole input's,
+# slow. experiments/benchmarks measures both.
+_BAND_POSITIONS = 65536
 _MAX_BANDS = 16
 
 
@@ -43,6 +45,8 @@ class Pieces(NamedTuple):
         offsets: (T, n) where each tap begins within the region.
         strides: from one output of a piece to the next, on the input.
         taps: (P, T) each tap's place in the flattened window.
+        of_phases: whether the pieces are phases, each with some of the taps; if not, they are all
+            the pieces there are, and have all taps.
     """
 
     members: np.ndarray
@@ -50,6 +54,7 @@ class Pieces(NamedTuple):
     offsets: np.ndarray
     strides: Ints
     taps: np.ndarray
+    of_phases: bool
 
     def extent(self, size: Ints) -> Ints:
         """Spatial size of the region that a piece of this size reads."""
@@ -135,9 +140,7 @@ def _scan_pieces(
 ) -> tuple[jax.Array, jax.Array | None]:
     """The pieces' two sums, (P, N, *size, D) and (P, N, *size, 1 or C)."""
     kernel = operands.kernel.reshape(-1, *operands.kernel.shape[problem.geometry.ndim :])
-    # Bands all use the whole kernel, phases each a part of their own.
-    parts = None if (pieces.taps == pieces.taps[0]).all() else kernel[pieces.taps]
-    whole = kernel[pieces.taps[0]] if parts is None else None
+    parts = kernel[pieces.taps] if pieces.of_phases else None
     extent = pieces.extent(cut.size)
 
     def piece(_: None, xs: tuple) -> tuple[None, tuple]:
@@ -149,7 +152,7 @@ def _scan_pieces(
             region,
             centre,
             weight,
-            whole if part is None else part,
+            kernel if part is None else part,
             pieces.offsets,
             pieces.strides,
             cut.size,
@@ -157,8 +160,10 @@ def _scan_pieces(
 
     xs = (
         jnp.asarray(pieces.starts + origin, jnp.int32),
-        None if centres is None else centres[pieces.members],
-        None if weights is None else weights[pieces.members[:, None], pieces.taps],
+        centres[pieces.members] if pieces.of_phases and centres is not None else centres,
+        weights[pieces.members[:, None], pieces.taps]
+        if pieces.of_phases and weights is not None
+        else weights,
         parts,
     )
     return lax.scan(jax.checkpoint(piece), None, xs)[1]
@@ -179,23 +184,74 @@ def _scan_taps(
 
     def tap(sums: tuple, xs: tuple) -> tuple[tuple, None]:
         offset, weight, kernel_tap = xs
-        sample = jax.tree.map(lambda source: _strided(source, offset, size, strides), region)
         if weight is None:
-            weight = _weight(problem, affinity, sample.neighbours, centre)
-            weight = weight.astype(region.inputs.dtype)
+            neighbour = _strided(region.neighbours, offset, size, strides)
+            weight = _weight(problem, affinity, neighbour, centre).astype(region.inputs.dtype)
         if not problem.channel_wise:
             weight = weight[..., None]
         total, denominator = sums
-        channels = sample.inputs.shape[-1]
-        weighted = _over_channels(weight, channels) * sample.inputs
-        total = total + _times_kernel(weighted, kernel_tap, problem)
+        total = total + _tap_product(
+            problem, size, strides, region.inputs, weight, kernel_tap, offset
+        )
         if denominator is not None:
-            denominator = denominator + weight * sample.mask
+            denominator = denominator + weight * _strided(region.mask, offset, size, strides)
         return (total, denominator), None
 
     zeros = _zeros(problem, region, (region.inputs.shape[0], *size), kernel)
     xs = (jnp.asarray(offsets, jnp.int32), weights, kernel)
     return lax.scan(jax.checkpoint(tap), zeros, xs)[0]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def _tap_product(
+    problem: Problem,
+    size: Ints,
+    strides: Ints,
+    inputs: jax.Array,
+    weight: jax.Array,
+    kernel: jax.Array,
+    offset: jax.Array,
+) -> jax.Array:
+    """What one tap adds to a piece, (N, *size, D): its inputs times weight times kernel.
+
+    The product is linear in each, so the kernel may come first, on the whole region: its result is
+    then sliced, weighted and added up in one pass over memory. That pays unless there are more
+    features than channels to pass over, or a stride leaves out most of what was computed.
+    """
+    kernel_first = (
+        problem.feature_group_count == 1
+        and kernel.shape[-1] <= inputs.shape[-1]
+        and all(s == 1 for s in strides)
+    )
+    if not kernel_first:
+        return _weight_first(problem, size, strides, inputs, weight, kernel, offset)
+    product = _strided(_times_kernel(inputs, kernel, problem), offset, size, strides)
+    return _over_channels(weight, product.shape[-1]) * product
+
+
+def _weight_first(
+    problem: Problem,
+    size: Ints,
+    strides: Ints,
+    inputs: jax.Array,
+    weight: jax.Array,
+    kernel: jax.Array,
+    offset: jax.Array,
+) -> jax.Array:
+    sample = _strided(inputs, offset, size, strides)
+    weighted = _over_channels(weight, sample.shape[-1]) * sample
+    return _times_kernel(weighted, kernel, problem)
+
+
+@_tap_product.defjvp
+def _tap_product_jvp(
+    problem: Problem, size: Ints, strides: Ints, primals: tuple, tangents: tuple
+) -> tuple[jax.Array, jax.Array]:
+    # The transpose is faster with the weight first, as it slices nothing that the kernel is yet to
+    # be applied to; as plain operations this rule can be differentiated again, in either mode.
+    product = _tap_product(problem, size, strides, *primals)
+    function = partial(_weight_first, problem, size, strides)
+    return product, jax.jvp(function, primals, tangents)[1]
 
 
 def _weight(
@@ -265,7 +321,9 @@ def _bands(geometry: Geometry, batch: int) -> Cut:
     dilation = np.array(geometry.kernel_dilation)
     offsets = np.array(list(np.ndindex(geometry.window))) * dilation
     taps = np.tile(np.arange(geometry.num_taps), (count, 1))
-    pieces = Pieces(np.arange(count), starts - low, offsets, geometry.strides, taps)
+    pieces = Pieces(
+        np.arange(count), starts - low, offsets, geometry.strides, taps, of_phases=False
+    )
 
     def split(array: jax.Array) -> jax.Array:
         config = [(0, 0, 0)] * array.ndim
@@ -331,6 +389,7 @@ def _phase_pieces(geometry: Geometry, axes: list, phases: list[Ints]) -> Pieces:
         np.array(list(itertools.product(*offsets))),
         (1,) * geometry.ndim,
         np.array(taps),
+        of_phases=True,
     )
 
 

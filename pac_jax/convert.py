@@ -1,0 +1,275 @@
+"""Reads checkpoints in the format of the method's original PyTorch implementation.
+
+Nothing in a file is executed: PyTorch's reader is used in its weights-only form. PyTorch is needed for
+`load_checkpoint` alone; the models are built from plain NumPy arrays.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+from jax.typing import DTypeLike
+
+from pac_jax.models import DJIF, PacNet
+
+__all__ = ["djif_from_torch", "load_checkpoint", "pac_net_from_torch"]
+
+Arrays = Mapping[str, np.ndarray]
+Source = str | os.PathLike[str] | Arrays
+
+# Before this release the weights-only reader could be made to execute code (CVE-2025-32434).
+_SAFE_TORCH = (2, 6)
+
+_PAC_NET_BRANCHES = {
+    "branch_t": ("conv1", "conv2", "conv3"),
+    "branch_g": ("conv1", "conv2", "conv3"),
+    "branch_f": ("conv1", "conv2"),
+}
+_DJIF_BRANCHES = ("branch_t", "branch_g", "branch_joint")
+_DJIF_LAYERS = ("0", "2", "4")
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read a checkpoint of PyTorch tensors by name, executing nothing that is in the file.
+
+    Args:
+        path: of a file that `torch.save(module.state_dict(), path)` wrote.
+
+    Returns:
+        The arrays by their names, in PyTorch's layout.
+
+    Raises:
+        ImportError: PyTorch is absent, or too old to read files that are not trusted.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or holds anything but tensors by name.
+
+    Example:
+        >>> import os, tempfile, torch
+        >>> from pac_jax.convert import load_checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "weights.pth")
+        ...     torch.save({"conv.weight": torch.zeros(8, 3, 5, 5)}, path)
+        ...     load_checkpoint(path)["conv.weight"].shape
+        (8, 3, 5, 5)
+    """
+    torch = _import_torch()
+    path = os.fspath(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no checkpoint {path!r}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged or malicious file provokes in the reader
+        raise ValueError(
+            f"{path!r} is no checkpoint of weights alone, or it is damaged; it needs to be a file "
+            "written by torch.save(module.state_dict(), path)"
+        ) from error
+    if not isinstance(state, Mapping):
+        raise ValueError(
+            f"{path!r} holds a {type(state).__name__}; it needs tensors by name, as "
+            "torch.save(module.state_dict(), path) writes them"
+        )
+    other = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    if other:
+        raise ValueError(f"{path!r} holds {other} that are no tensors; it needs tensors by name")
+    return {name: tensor.detach().numpy() for name, tensor in state.items()}
+
+
+def pac_net_from_torch(
+    source: Source,
+    *,
+    dtype: DTypeLike | None = None,
+    param_dtype: DTypeLike = jnp.float32,
+    precision: lax.PrecisionLike = None,
+    implementation: str | None = None,
+) -> PacNet:
+    """Build the `PacNet` that a checkpoint belongs to; the arrays tell its factor and its features.
+
+    Args:
+        source: a path, as for `load_checkpoint`, or the arrays that it gave.
+        dtype: as in `PacNet`, like every argument below.
+        param_dtype: see `PacNet`.
+        precision: see `PacNet`.
+        implementation: see `PacNet`.
+
+    Returns:
+        The network, full or lite, with the checkpoint's parameters.
+
+    Raises:
+        ValueError: arrays are missing, unknown, or of a wrong shape; the message lists them.
+        ImportError: see `load_checkpoint`, like the other errors of a path.
+
+    Example:
+        >>> import numpy as np
+        >>> from pac_jax.convert import pac_net_from_torch
+        >>> shapes = {
+        ...     "branch_t.conv1": (8, 1, 5, 5), "branch_t.conv2": (8, 8, 5, 5),
+        ...     "branch_t.conv3": (8, 8, 5, 5), "branch_g.conv1": (8, 3, 5, 5),
+        ...     "branch_g.conv2": (8, 8, 5, 5), "branch_g.conv3": (6, 8, 5, 5),
+        ...     "up_convts.0": (8, 9, 5, 5), "branch_f.conv1": (8, 9, 5, 5),
+        ...     "branch_f.conv2": (1, 8, 5, 5)}
+        >>> arrays = {name + ".weight": np.zeros(shape) for name, shape in shapes.items()}
+        >>> arrays |= {name + ".bias": np.zeros(shape[0]) for name, shape in shapes.items()}
+        >>> arrays["up_convts.0.bias"] = np.zeros(9)
+        >>> model = pac_net_from_torch(arrays)
+        >>> model.factor, model.stages[0].out_features
+        (2, 9)
+    """
+    arrays = _arrays(source)
+    stages = [f"up_convts.{i}" for i in range(_count_stages(arrays))]
+    names = {b: [f"{b}.{conv}" for conv in convs] for b, convs in _PAC_NET_BRANCHES.items()}
+    _check_names(arrays, [*names["branch_t"], *names["branch_g"], *stages, *names["branch_f"]])
+
+    def features(layers: list[str]) -> list[int]:
+        return [_dimension(arrays, f"{layer}.weight", 0) for layer in layers]
+
+    *guide_branch, guide_outputs = features(names["branch_g"])
+    model = PacNet(
+        2 ** len(stages),
+        guide_features=_dimension(arrays, "branch_g.conv1.weight", 1),
+        target_branch=features(names["branch_t"]),
+        guide_branch=guide_branch,
+        group_features=guide_outputs // len(stages),
+        stages=[_dimension(arrays, f"{stage}.weight", 1) for stage in stages],
+        final_branch=features(names["branch_f"])[:-1],
+        dtype=dtype,
+        param_dtype=param_dtype,
+        precision=precision,
+        implementation=implementation,
+        rngs=nnx.Rngs(0),
+    )
+    layers: list[tuple[str, Any]] = []
+    layers += zip(names["branch_t"], model.target_branch.convs, strict=True)
+    layers += zip(names["branch_g"], model.guide_branch.convs, strict=True)
+    layers += zip(names["branch_f"], model.final_branch.convs, strict=True)
+    _fill(layers, arrays, _CONV_AXES)
+    _fill(list(zip(stages, model.stages, strict=True)), arrays, _TRANSPOSED_AXES)
+    return model
+
+
+def djif_from_torch(
+    source: Source,
+    factor: int,
+    *,
+    dtype: DTypeLike | None = None,
+    param_dtype: DTypeLike = jnp.float32,
+    precision: lax.PrecisionLike = None,
+) -> DJIF:
+    """Build the `DJIF` that a checkpoint belongs to.
+
+    Args:
+        source: a path, as for `load_checkpoint`, or the arrays that it gave.
+        factor: as in `DJIF`, like every argument below; the arrays do not tell it.
+        dtype: see `DJIF`.
+        param_dtype: see `DJIF`.
+        precision: see `DJIF`.
+
+    Returns:
+        The network with the checkpoint's parameters.
+
+    Raises:
+        ValueError: arrays are missing, unknown, or of a wrong shape; the message lists them.
+        ImportError: see `load_checkpoint`, like the other errors of a path.
+
+    Example:
+        >>> import numpy as np
+        >>> from pac_jax.convert import djif_from_torch
+        >>> shapes = {
+        ...     "branch_t.0": (96, 1, 9, 9), "branch_t.2": (48, 96, 1, 1),
+        ...     "branch_t.4": (1, 48, 5, 5), "branch_g.0": (96, 3, 9, 9),
+        ...     "branch_g.2": (48, 96, 1, 1), "branch_g.4": (1, 48, 5, 5),
+        ...     "branch_joint.0": (64, 2, 9, 9), "branch_joint.2": (32, 64, 1, 1),
+        ...     "branch_joint.4": (1, 32, 5, 5)}
+        >>> arrays = {name + ".weight": np.zeros(shape) for name, shape in shapes.items()}
+        >>> arrays |= {name + ".bias": np.zeros(shape[0]) for name, shape in shapes.items()}
+        >>> djif_from_torch(arrays, 8).factor
+        8
+    """
+    arrays = _arrays(source)
+    names = {b: [f"{b}.{layer}" for layer in _DJIF_LAYERS] for b in _DJIF_BRANCHES}
+    _check_names(arrays, [name for branch in names.values() for name in branch])
+    model = DJIF(
+        factor,
+        guide_features=_dimension(arrays, "branch_g.0.weight", 1),
+        dtype=dtype,
+        param_dtype=param_dtype,
+        precision=precision,
+        rngs=nnx.Rngs(0),
+    )
+    branches = (model.target_branch, model.guide_branch, model.joint_branch)
+    layers: list[tuple[str, Any]] = []
+    for branch_names, branch in zip(names.values(), branches, strict=True):
+        layers += zip(branch_names, branch.convs, strict=True)
+    _fill(layers, arrays, _CONV_AXES)
+    return model
+
+
+# PyTorch's axes in the order of ours, (height, width, in, out). The original's pixel-adaptive
+# transposed layer stores (in, out, height, width) and does not flip its kernel, nor do we.
+_CONV_AXES = (2, 3, 1, 0)
+_TRANSPOSED_AXES = (2, 3, 0, 1)
+
+
+def _fill(layers: list[tuple[str, Any]], arrays: Arrays, axes: tuple[int, ...]) -> None:
+    """Set kernel and bias of every layer, once all shapes are known to fit."""
+    wrong = []
+    for name, layer in layers:
+        needed = tuple(layer.kernel.shape[axes.index(axis)] for axis in range(4))
+        for key, shape in ((f"{name}.weight", needed), (f"{name}.bias", layer.bias.shape)):
+            if arrays[key].shape != shape:
+                wrong.append(f"{key} has shape {arrays[key].shape} and needs {shape}")
+    if wrong:
+        raise ValueError("the checkpoint's arrays do not fit together: " + "; ".join(wrong))
+    for name, layer in layers:
+        kernel = np.transpose(arrays[f"{name}.weight"], axes)
+        layer.kernel[...] = jnp.asarray(kernel, layer.kernel.dtype)
+        layer.bias[...] = jnp.asarray(arrays[f"{name}.bias"], layer.bias.dtype)
+
+
+def _count_stages(arrays: Arrays) -> int:
+    """How many up_convts there are; at least 1, so that none at all is reported as missing."""
+    parts = [name.split(".") for name in arrays]
+    indices = [int(p[1]) for p in parts if p[0] == "up_convts" and len(p) > 1 and p[1].isdigit()]
+    return len(set(indices)) or 1
+
+
+def _check_names(arrays: Arrays, layers: list[str]) -> None:
+    needed = {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+    missing = sorted(needed - set(arrays))
+    unknown = sorted(set(arrays) - needed)
+    if missing or unknown:
+        listed = [f"missing: {missing}"] * bool(missing) + [f"unknown: {unknown}"] * bool(unknown)
+        raise ValueError("the checkpoint's arrays are not this model's; " + "; ".join(listed))
+
+
+def _dimension(arrays: Arrays, name: str, axis: int) -> int:
+    shape = arrays[name].shape
+    if len(shape) != 4:
+        raise ValueError(f"{name} has shape {shape}; it needs 4 dimensions")
+    return shape[axis]
+
+
+def _arrays(source: Source) -> Arrays:
+    if isinstance(source, Mapping):
+        return {name: np.asarray(value) for name, value in source.items()}
+    return load_checkpoint(source)
+
+
+def _import_torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            "reading PyTorch's files needs PyTorch: pip install torch (the CPU build is enough, "
+            "https://pytorch.org/get-started)"
+        ) from error
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < _SAFE_TORCH:
+        raise ImportError(
+            f"torch {torch.__version__} can be made to execute code from a file; reading "
+            "checkpoints needs torch >= 2.6"
+        )
+    return torch

@@ -1,0 +1,40 @@
+"""What a layer keeps: its options in a hashable form, and its affinity."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from flax import nnx
+from jax.typing import ArrayLike
+
+from pac_jax.functional import arguments
+from pac_jax.functional.affinity import Affinity
+from pac_jax.functional.geometry import Padding
+
+
+def hashable_padding(padding: Padding) -> Padding:
+    """The padding without lists, which NNX cannot keep as static."""
+    if isinstance(padding, str) or not isinstance(padding, Sequence):
+        return padding
+    return tuple(tuple(p) if isinstance(p, Sequence) else p for p in padding)  # type: ignore
+
+
+def held_affinity(affinity: Affinity) -> Any:
+    """The affinity as an attribute of a module: arrays in it are data, everything else is static."""
+    arguments.check_affinity(affinity)
+    if isinstance(affinity, nnx.Module) or jax.tree_util.all_leaves([affinity]):
+        return affinity
+    numbers = jax.tree_util.tree_leaves(affinity)
+    if all(isinstance(number, int | float) for number in numbers):
+        return affinity
+    return nnx.data(affinity)
+
+
+def check_one_source(guide: ArrayLike | None, affinity: ArrayLike | None) -> None:
+    """Raise unless exactly one of guide and affinity is given."""
+    if (guide is None) == (affinity is None):
+        given = "neither guide nor affinity is" if guide is None else "guide and affinity are both"
+        raise ValueError(
+            f"{given} given; the layer needs one of them: a guide to compute the affinity from, or "
+            "the affinity itself, as pac_jax.pac_affinity gives it"
+        )
