@@ -1,5 +1,6 @@
 """Pixel-adaptive convolution in JAX."""
 
+from pac_jax import filters
 from pac_jax.functional.affinity import Affinity, Gaussian, Inverse
 from pac_jax.functional.affinity_map import pac_affinity
 from pac_jax.functional.conv import (
@@ -15,6 +16,7 @@ __all__ = [
     "Affinity",
     "Gaussian",
     "Inverse",
+    "filters",
     "pac_affinity",
     "pac_conv",
     "pac_conv_transpose",

@@ -1,7 +1,7 @@
 """Reads checkpoints in the format of the method's original PyTorch implementation.
 
-Nothing in a file is executed: PyTorch's reader is used in its weights-only form. PyTorch is needed for
-`load_checkpoint` alone; the models are built from plain NumPy arrays.
+Nothing in a file is executed: PyTorch's reader is used in its weights-only form. PyTorch is needed
+for `load_checkpoint` alone; the models are built from plain NumPy arrays.
 """
 
 import os

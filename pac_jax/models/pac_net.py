@@ -209,9 +209,9 @@ class PacNet(nnx.Module):
 
         Args:
             target_low: (N, h, w, C), any number of channels.
-            guide: (N, H, W, guide_features) with H = factor h, W = factor w. Where h and w are H / factor
-                and W / factor rounded up instead, the network works on the guide resized bilinearly
-                to (factor h, factor w), and its result is resized back.
+            guide: (N, H, W, guide_features) with H = factor h, W = factor w. Where h and w are
+                H / factor and W / factor rounded up instead, the network works on the guide
+                resized bilinearly to (factor h, factor w), and its result is resized back.
 
         Returns:
             (N, H, W, C).

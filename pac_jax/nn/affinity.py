@@ -1,6 +1,6 @@
 """Affinities with parameters of their own.
 
-They are called as `pac_jax.Gaussian` and `pac_jax.Inverse` are, so they go wherever an affinity goes.
+They are called as `pac_jax.Gaussian` and `pac_jax.Inverse` are, and go wherever an affinity goes.
 What is learned is an `nnx.Param`, and what is fixed is not: `nnx.state(layer, nnx.Param)` tells.
 """
 
@@ -19,8 +19,8 @@ class GaussianAffinity(nnx.Module):
 
     $$ k = \exp(-\lVert f_j - m_i \rVert^2 / 2), \qquad m = a * f, $$
 
-    where the filter a is the parameter. The Gaussian has nothing else to learn (the guide's own scale
-    carries its bandwidth); without a learned filter use `pac_jax.Gaussian`.
+    where the filter a is the parameter. The Gaussian has nothing else to learn (the guide's own
+    scale carries its bandwidth); without a learned filter use `pac_jax.Gaussian`.
 
     Args:
         smoothing: the filter to start from, one odd-sized dimension per spatial dimension.
@@ -90,7 +90,7 @@ class InverseAffinity(nnx.Module):
         exponent: float | jax.Array,
         *,
         asymmetric: bool = False,
-        smoothing: None | str | ArrayLike = None,
+        smoothing: str | ArrayLike | None = None,
         learned: Sequence[str] = ("alpha", "exponent"),
         param_dtype: DTypeLike = jnp.float32,
     ):
@@ -103,7 +103,7 @@ class InverseAffinity(nnx.Module):
         self.alpha = _number(alpha, "alpha" in learned, param_dtype)
         self.exponent = _number(exponent, "exponent" in learned, param_dtype)
         self.asymmetric = asymmetric
-        self.smoothing: None | str | jax.Array | nnx.Param
+        self.smoothing: str | jax.Array | nnx.Param | None
         if "smoothing" in learned:
             self.smoothing = nnx.Param(_starting_filter(smoothing, param_dtype))
         elif smoothing is None or isinstance(smoothing, str):
@@ -117,11 +117,11 @@ class InverseAffinity(nnx.Module):
         return inverse(neighbour, centre)
 
 
-def _starting_filter(smoothing: None | str | ArrayLike, dtype: DTypeLike) -> jax.Array:
+def _starting_filter(smoothing: str | ArrayLike | None, dtype: DTypeLike) -> jax.Array:
     if smoothing is None or isinstance(smoothing, str):
         raise ValueError(
-            f"smoothing is {smoothing!r}; to be learned it needs a filter to start from, for example "
-            "jnp.full((3, 3), 1 / 9)"
+            f"smoothing is {smoothing!r}; to be learned it needs a filter to start from, for "
+            "example jnp.full((3, 3), 1 / 9)"
         )
     weights = jnp.asarray(smoothing, dtype)
     Gaussian(weights)  # its check of the shape

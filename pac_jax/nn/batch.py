@@ -17,8 +17,8 @@ def batch_shape(inputs: jax.Array, ndim: int) -> Ints:
     """
     if inputs.ndim < ndim + 1:
         raise ValueError(
-            f"inputs have shape {inputs.shape}; a layer of {ndim} spatial dimensions needs at least "
-            f"{ndim + 1}: (*batch, *spatial, channels)"
+            f"inputs have shape {inputs.shape}; a layer of {ndim} spatial dimensions needs at "
+            f"least {ndim + 1}: (*batch, *spatial, channels)"
         )
     return inputs.shape[: inputs.ndim - ndim - 1]
 

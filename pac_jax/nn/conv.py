@@ -102,8 +102,8 @@ class _PacLayer(nnx.Module):
 
         Args:
             inputs: (*batch, *spatial, in_features), any number of batch dimensions.
-            guide: (*batch, *guide_size, G), where guide_size is the inputs' spatial size, or for the
-                transposed layer the output's. It keeps its own type.
+            guide: (*batch, *guide_size, G), where guide_size is the inputs' spatial size, or for
+                the transposed layer the output's. It keeps its own type.
             affinity: instead of a guide, the affinity itself, (*batch, *output_size, *window). The
                 layer normalises it and applies the mask as it does with its own.
             mask: (*batch, *spatial, 1), how much each input counts. See `propagate_mask` for the
@@ -184,8 +184,8 @@ class PacConv(_PacLayer):
 
     $$ y_i = b + \sum_{t} k(f_j, m_i)\, W_t^\top x_j, \qquad j = i s - p + t d, $$
 
-    see `pac_jax.pac_conv`. Called as `layer(inputs, guide, mask=None)` or, with the affinity computed
-    before, as `layer(inputs, affinity=affinity)`.
+    see `pac_jax.pac_conv`. Called as `layer(inputs, guide, mask=None)` or, with the affinity
+    computed before, as `layer(inputs, affinity=affinity)`.
 
     Args:
         in_features: C, number of input channels.

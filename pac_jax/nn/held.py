@@ -20,7 +20,7 @@ def hashable_padding(padding: Padding) -> Padding:
 
 
 def held_affinity(affinity: Affinity) -> Any:
-    """The affinity as an attribute of a module: arrays in it are data, everything else is static."""
+    """The affinity as an attribute of a module: arrays in it are data, all else is static."""
     arguments.check_affinity(affinity)
     if isinstance(affinity, nnx.Module) or jax.tree_util.all_leaves([affinity]):
         return affinity

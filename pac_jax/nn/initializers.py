@@ -73,9 +73,9 @@ def linear_interpolation(
 
     times, for a layer that normalises, the number of the window's taps that meet a real sample
     together with t (those a multiple of s from it), which is what the layer divides by. With a
-    constant guide the layer then interpolates linearly between samples that lie on every s-th output
-    pixel. For odd s that is `jax.image.resize(..., 'linear')`; for even s its pixels lie half an
-    output pixel further, which no odd window can express.
+    constant guide the layer then interpolates linearly between samples that lie on every s-th
+    output pixel. For odd s that is `jax.image.resize(..., 'linear')` away from the borders; for even
+    s `resize` places its samples half an output pixel off, between two outputs.
 
     Args:
         strides: of the layer, an int or one per spatial dimension.
@@ -83,8 +83,8 @@ def linear_interpolation(
         kernel_dilation: of the layer; needs to have no factor in common with its stride.
 
     Returns:
-        An initializer (key, shape, dtype) -> kernel for shapes (*window, C, D); output d copies input
-        d mod C of its group. It raises a ValueError for a window that is smaller than the tent,
+        An initializer (key, shape, dtype) -> kernel for shapes (*window, C, D); output d copies
+        input d mod C of its group. It raises a ValueError for a window that is smaller than the tent,
         2 s - 1.
 
     Raises:

@@ -25,8 +25,8 @@ class PacPool(nnx.Module):
 
     $$ y_i = \sum_{t} k(f_j, m_i)\, w_t\, x_j, \qquad j = i s - p + t d, $$
 
-    see `pac_jax.pac_pool`. Called as `layer(inputs, guide, mask=None)` or, with the affinity computed
-    before, as `layer(inputs, affinity=affinity)`.
+    see `pac_jax.pac_pool`. Called as `layer(inputs, guide, mask=None)` or, with the affinity
+    computed before, as `layer(inputs, affinity=affinity)`.
 
     Args:
         window_shape: odd sizes, one per spatial dimension; an int means one dimension.
@@ -128,8 +128,8 @@ class PacPool(nnx.Module):
         Args:
             inputs: (*batch, *spatial, C), any number of batch dimensions.
             guide: (*batch, *spatial, G), of its own type; G = C with `channel_wise`.
-            affinity: instead of a guide, the affinity itself, (*batch, *output_size, *window), with a
-                last axis C with `channel_wise`. The layer normalises it and applies the mask as it
+            affinity: instead of a guide, the affinity itself, (*batch, *output_size, *window), with
+                a last axis C with `channel_wise`. The layer normalises it and applies the mask as it
                 does with its own.
             mask: (*batch, *spatial, 1), how much each input counts. See `propagate_mask` for the
                 mask that goes with the result.

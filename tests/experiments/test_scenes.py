@@ -70,7 +70,8 @@ def test_shapes_dtypes_and_ranges(scenes: Scene) -> None:
     chex.assert_type([scenes.image, scenes.depth, scenes.flow], np.float32)
     chex.assert_type(scenes.labels, np.int32)
     chex.assert_tree_all_finite(scenes)
-    assert scenes.image.min() >= 0.0 and scenes.image.max() <= 1.0
+    assert scenes.image.min() >= 0.0
+    assert scenes.image.max() <= 1.0
     assert scenes.image.std(axis=(1, 2)).min() > 0.01
     assert scenes.depth.min() > 0.0
     used = {0} | {1 + OBJECT_KINDS.index(k) for k in OBJECT_KINDS if getattr(QUIET, k) > 0}
@@ -155,10 +156,9 @@ def test_second_frame_shows_first_frame_moved_by_flow(pairs: list[tuple[Scene, S
         flow_errors.append(np.quantile(back, 0.9))
     assert np.mean(visible_part) > 0.4
     assert np.mean([np.abs(first.flow).max() for first, _ in pairs]) > 2.0
-    print(errors, errors_still, visible_part, flow_errors)
     assert np.mean(errors) < 0.005
     assert np.mean(errors) < 0.25 * np.mean(errors_still)
-    assert np.mean(flow_errors) < 0.3
+    assert np.mean(flow_errors) < 0.1
 
 
 def test_camera_motion_is_that_of_a_pinhole_camera() -> None:

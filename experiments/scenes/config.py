@@ -1,0 +1,171 @@
+"""What a random scene may contain: counts, sizes, depths, colours, motions, and sensor."""
+
+from __future__ import annotations
+
+import dataclasses
+
+Range = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class SceneConfig:
+    """Settings of the scene generator; frozen and hashable, so usable as a static jit argument.
+
+    A pair of floats is a range (low, high) to draw from. "Prob." fields are probabilities. Depth
+    means inverse depth everywhere (larger is nearer), see `experiments.scenes.render.Scene`.
+
+    Attributes:
+        size: Image height and width in pixels.
+        sheets: Number of sheets lying flat on the background: texture edges without depth edges.
+        boxes: Number of rounded rectangles, some of them tapered to trapezoids and cones.
+        ellipses: Number of ellipses, some of them cut to domes.
+        polygons: Number of convex polygons of three to five corners.
+        bars: Number of thin bars, poles, and bent wires.
+        frames: Number of rings and window frames with holes.
+        fences: Number of fences and lattices.
+        blobs: Number of irregular shapes made by thresholded noise.
+        presence: Probability of each layer to be in the scene, drawn once per scene.
+        zoom: Factor on all object sizes, drawn once per scene.
+        object_size: Half the length of an object, as a part of the shorter image side.
+        bar_width: Half the width of a bar in pixels.
+        fence_period: Distance between two pickets in pixels.
+        far_depth: Inverse depth of the background at the image centre.
+        near_ratio: Inverse depth of the nearest allowed object over that of the background.
+        slant: Largest relative change of inverse depth by slant, from an object's centre to its
+            border (objects shorter than half the image get less, in proportion).
+        fold_prob: Probability of a surface to be folded once (a corner, an open book).
+        bulge: Relative change of inverse depth from the border to the centre of curved objects.
+        bulge_prob: Probability of an object to be curved.
+        texture_scale: Length of the largest texture elements in pixels.
+        contrast: Colour distance inside one texture, in [0, 1].
+        plain_prob: Probability of a layer to have nearly no texture.
+        camouflage_prob: Probability of an object to wear the colours of the background.
+        lambert: Strength of the shading by surface slope.
+        illumination: Largest relative change of the light over the image.
+        cast_shadow: Part of light taken by shadows that objects throw on what lies behind.
+        shadow_offset: Distance in pixels between an object and its shadow.
+        blotch_shadow: Part of light taken by shadows of things outside the image.
+        blur: Standard deviation of the lens blur in pixels.
+        noise: Standard deviation of the sensor noise, of a full scale of one.
+        gamma: Exponent of the tone curve.
+        brightness: Factor on the image.
+        colour_cast: Largest relative change of one colour channel.
+        supersampling: Image samples per pixel and axis (depth and labels take one, at the centre).
+        camera_shift: Largest displacement in pixels by sideways camera motion, of a point at
+            inverse depth one.
+        camera_forward: Largest camera motion along the view axis, in units of depth.
+        camera_roll: Largest camera rotation about the view axis in radians.
+        camera_pan: Largest displacement of the whole image in pixels.
+        object_motion_prob: Probability of an object to move by itself.
+        object_shift: Largest displacement of a moving object in pixels.
+        object_turn: Largest rotation of a moving object in radians.
+
+    Raises:
+        ValueError: If a setting lies outside its meaningful range.
+    """
+
+    size: tuple[int, int] = (128, 128)
+    sheets: int = 3
+    boxes: int = 4
+    ellipses: int = 2
+    polygons: int = 4
+    bars: int = 3
+    frames: int = 1
+    fences: int = 1
+    blobs: int = 2
+    presence: Range = (0.3, 1.0)
+    zoom: Range = (1.0, 2.0)
+    object_size: Range = (0.08, 0.35)
+    bar_width: Range = (0.7, 3.0)
+    fence_period: Range = (5.0, 20.0)
+    far_depth: Range = (0.08, 0.35)
+    near_ratio: Range = (1.5, 6.0)
+    slant: float = 0.35
+    fold_prob: float = 0.3
+    bulge: Range = (0.03, 0.25)
+    bulge_prob: float = 0.4
+    texture_scale: Range = (4.0, 40.0)
+    contrast: Range = (0.1, 0.9)
+    plain_prob: float = 0.25
+    camouflage_prob: float = 0.15
+    lambert: float = 1.0
+    illumination: float = 0.35
+    cast_shadow: Range = (0.0, 0.6)
+    shadow_offset: Range = (1.0, 8.0)
+    blotch_shadow: Range = (0.0, 0.4)
+    blur: Range = (0.2, 0.7)
+    noise: Range = (0.0, 0.02)
+    gamma: Range = (0.75, 1.4)
+    brightness: Range = (0.85, 1.5)
+    colour_cast: float = 0.12
+    supersampling: int = 2
+    camera_shift: float = 10.0
+    camera_forward: float = 0.06
+    camera_roll: float = 0.02
+    camera_pan: float = 4.0
+    object_motion_prob: float = 0.4
+    object_shift: float = 6.0
+    object_turn: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check every setting once, so that no drawing code has to."""
+        if len(self.size) != 2 or min(self.size) < 8:
+            raise ValueError(f"size must be (height, width) of at least 8 pixels, got {self.size}.")
+        if self.supersampling < 1:
+            raise ValueError(f"supersampling must be at least 1, got {self.supersampling}.")
+        for name, count in zip(OBJECT_KINDS, self.object_counts, strict=True):
+            if count < 0:
+                raise ValueError(f"The number of {name} must not be negative, got {count}.")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name != "size" and isinstance(value, tuple):
+                _check_range(field.name, value)
+            elif field.name.endswith("_prob") and not 0.0 <= value <= 1.0:
+                raise ValueError(f"{field.name} must lie in [0, 1], got {value}.")
+            elif isinstance(value, float) and value < 0.0:
+                raise ValueError(f"{field.name} must not be negative, got {value}.")
+        for name in _POSITIVE_RANGES:
+            if getattr(self, name)[0] <= 0.0:
+                raise ValueError(f"{name} must be above zero, got {getattr(self, name)}.")
+        if self.near_ratio[0] < 1.0:
+            raise ValueError(
+                f"near_ratio must be at least 1 (objects stand before the background), "
+                f"got {self.near_ratio}."
+            )
+        if self.presence[1] > 1.0:
+            raise ValueError(f"presence holds probabilities, at most 1, got {self.presence}.")
+
+    @property
+    def object_counts(self) -> tuple[int, ...]:
+        """Number of layers of each kind, in the order of `OBJECT_KINDS`."""
+        return tuple(getattr(self, name) for name in OBJECT_KINDS)
+
+
+OBJECT_KINDS = (
+    "sheets",
+    "boxes",
+    "ellipses",
+    "polygons",
+    "bars",
+    "frames",
+    "fences",
+    "blobs",
+)
+"""Kinds of layers; label 0 is the background, label `i + 1` is `OBJECT_KINDS[i]`."""
+
+_POSITIVE_RANGES = (
+    "zoom",
+    "object_size",
+    "bar_width",
+    "fence_period",
+    "far_depth",
+    "texture_scale",
+    "gamma",
+    "brightness",
+)
+
+
+def _check_range(name: str, value: tuple[float, ...]) -> None:
+    """Raise ValueError unless `value` is (low, high) with 0 <= low <= high."""
+    if len(value) != 2 or not 0.0 <= value[0] <= value[1]:
+        raise ValueError(f"{name} must be (low, high) with 0 <= low <= high, got {value}.")

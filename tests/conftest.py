@@ -1,0 +1,24 @@
+"""Strictness that holds for the whole suite, and what the tests share."""
+
+import jax
+import pytest
+
+from pac_jax.functional.implementations import IMPLEMENTATIONS
+
+# What a strict user switches on must not break the library: no implicit casts between types, no
+# implicit broadcasting between ranks.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test with an argument `implementation` is run for each one that is registered."""
+    if "implementation" in metafunc.fixturenames:
+        metafunc.parametrize("implementation", list(IMPLEMENTATIONS))
+
+
+@pytest.fixture
+def x64():
+    """64-bit types for one test; the others run in JAX's default mode."""
+    with jax.enable_x64(True):
+        yield
