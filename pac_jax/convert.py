@@ -72,7 +72,11 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             f"{path!r} holds a {type(state).__name__}; it needs tensors by name, as "
             "torch.save(module.state_dict(), path) writes them"
         )
-    other = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    other = [
+        name
+        for name, value in state.items()
+        if not (isinstance(name, str) and isinstance(value, torch.Tensor))
+    ]
     if other:
         raise ValueError(f"{path!r} holds {other} that are no tensors; it needs tensors by name")
     return {name: tensor.detach().numpy() for name, tensor in state.items()}
@@ -127,19 +131,21 @@ def pac_net_from_torch(
         return [_dimension(arrays, f"{layer}.weight", 0) for layer in layers]
 
     *guide_branch, guide_outputs = features(names["branch_g"])
-    model = PacNet(
-        2 ** len(stages),
-        guide_features=_dimension(arrays, "branch_g.conv1.weight", 1),
-        target_branch=features(names["branch_t"]),
-        guide_branch=guide_branch,
-        group_features=guide_outputs // len(stages),
-        stages=[_dimension(arrays, f"{stage}.weight", 1) for stage in stages],
-        final_branch=features(names["branch_f"])[:-1],
-        dtype=dtype,
-        param_dtype=param_dtype,
-        precision=precision,
-        implementation=implementation,
-        rngs=nnx.Rngs(0),
+    model = nnx.eval_shape(  # nothing is drawn, since every parameter is about to be set
+        lambda: PacNet(
+            2 ** len(stages),
+            guide_features=_dimension(arrays, "branch_g.conv1.weight", 1),
+            target_branch=features(names["branch_t"]),
+            guide_branch=guide_branch,
+            group_features=guide_outputs // len(stages),
+            stages=[_dimension(arrays, f"{stage}.weight", 1) for stage in stages],
+            final_branch=features(names["branch_f"])[:-1],
+            dtype=dtype,
+            param_dtype=param_dtype,
+            precision=precision,
+            implementation=implementation,
+            rngs=nnx.Rngs(0),
+        )
     )
     layers: list[tuple[str, Any]] = []
     layers += zip(names["branch_t"], model.target_branch.convs, strict=True)
@@ -191,13 +197,15 @@ def djif_from_torch(
     arrays = _arrays(source)
     names = {b: [f"{b}.{layer}" for layer in _DJIF_LAYERS] for b in _DJIF_BRANCHES}
     _check_names(arrays, [name for branch in names.values() for name in branch])
-    model = DJIF(
-        factor,
-        guide_features=_dimension(arrays, "branch_g.0.weight", 1),
-        dtype=dtype,
-        param_dtype=param_dtype,
-        precision=precision,
-        rngs=nnx.Rngs(0),
+    model = nnx.eval_shape(  # nothing is drawn, since every parameter is about to be set
+        lambda: DJIF(
+            factor,
+            guide_features=_dimension(arrays, "branch_g.0.weight", 1),
+            dtype=dtype,
+            param_dtype=param_dtype,
+            precision=precision,
+            rngs=nnx.Rngs(0),
+        )
     )
     branches = (model.target_branch, model.guide_branch, model.joint_branch)
     layers: list[tuple[str, Any]] = []
@@ -225,8 +233,8 @@ def _fill(layers: list[tuple[str, Any]], arrays: Arrays, axes: tuple[int, ...]) 
         raise ValueError("the checkpoint's arrays do not fit together: " + "; ".join(wrong))
     for name, layer in layers:
         kernel = np.transpose(arrays[f"{name}.weight"], axes)
-        layer.kernel[...] = jnp.asarray(kernel, layer.kernel.dtype)
-        layer.bias[...] = jnp.asarray(arrays[f"{name}.bias"], layer.bias.dtype)
+        layer.kernel.set_value(jnp.asarray(kernel, layer.kernel.dtype))
+        layer.bias.set_value(jnp.asarray(arrays[f"{name}.bias"], layer.bias.dtype))
 
 
 def _count_stages(arrays: Arrays) -> int:

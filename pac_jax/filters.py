@@ -291,7 +291,7 @@ def with_positions(
     Returns:
         (N, *spatial, G + spatial dimensions) of the guide's type, with at least 32 bits.
     """
-    dtype = jnp.promote_types(guide.dtype, jnp.float32)
+    dtype = arguments.at_least_float32(guide.dtype)
     size = guide.shape[1:-1]
     # Counted from the centre, the numbers stay small and their differences exact.
     axes = [np.arange(n) - (n - 1) / 2 for n in size]

@@ -67,7 +67,7 @@ def pac_affinity(
         Su et al., "Pixel-Adaptive Convolutional Neural Networks", CVPR 2019, section 3.
     """
     guide = arguments.as_array(guide, "guide")
-    guide = guide.astype(jnp.promote_types(guide.dtype, jnp.float32))
+    guide = guide.astype(arguments.at_least_float32(guide.dtype))
     window = arguments.window_shape(window_shape, "window_shape")
     arguments.check_rank(guide, "guide", len(window), "window_shape")
     arguments.check_flag(normalize, "normalize")

@@ -190,6 +190,16 @@ def output_dtype(preferred: DTypeLike | None, inputs: DTypeLike) -> jnp.dtype:
     return dtype
 
 
+def at_least_float32(*dtypes: DTypeLike) -> jnp.dtype:
+    """The type to compute in: float64 if one of these is, else float32.
+
+    `jnp.promote_types` would ask for the same under default promotion only.
+    """
+    return jnp.dtype(
+        jnp.float64 if jnp.dtype(jnp.float64) in map(jnp.dtype, dtypes) else jnp.float32
+    )
+
+
 def hashable_precision(precision: lax.PrecisionLike) -> lax.PrecisionLike:
     """The precision as a static argument."""
     return tuple(precision) if isinstance(precision, list) else precision  # type: ignore

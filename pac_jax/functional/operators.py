@@ -77,7 +77,7 @@ def guide_operands(
     Where the mask is 0 a sample is not read at all, so its guide is replaced by 0, which keeps what
     is not finite there out of values and gradients.
     """
-    guide = guide.astype(jnp.promote_types(guide.dtype, jnp.float32))
+    guide = guide.astype(arguments.at_least_float32(guide.dtype))
     centres = centre_features(
         guide, affinity, reading.first_centre, reading.centre_step, geometry.output_size
     )
@@ -213,7 +213,7 @@ def _evaluate(
 ) -> jax.Array:
     arguments.check_flag(options.normalize, "normalize")
     dtype = arguments.output_dtype(options.preferred_element_type, inputs.dtype)
-    wide = jnp.promote_types(jnp.promote_types(inputs.dtype, jnp.float32), dtype)
+    wide = arguments.at_least_float32(inputs.dtype, dtype)
     mask = None
     if options.mask is not None:
         mask = arguments.as_mask(options.mask, wide)

@@ -102,11 +102,22 @@ def evaluate(
     return outputs.astype(problem.dtype)
 
 
+@jax.custom_jvp
 def divide_or_zero(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
-    """numerator / denominator, and 0 with zero gradients where the denominator is 0."""
+    """Divide, and give 0 with zero gradients where the denominator is 0."""
     counts = denominator != 0
     quotient = numerator / jnp.where(counts, denominator, 1)
     return jnp.where(counts, quotient, 0)
+
+
+@divide_or_zero.defjvp
+def _divide_or_zero_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    # Division's own rule squares the denominator, which overflows when a Gaussian has nearly
+    # underflowed; the quotient itself is bounded there, and so is this.
+    numerator, denominator = primals
+    quotient = divide_or_zero(numerator, denominator)
+    change = tangents[0] - quotient * tangents[1]
+    return quotient, divide_or_zero(change, denominator)
 
 
 def mask_renormalisation(mask: jax.Array, geometry: Geometry) -> jax.Array:

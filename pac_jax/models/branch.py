@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,19 +40,22 @@ class Branch(nnx.Module):
         precision: lax.PrecisionLike = None,
         rngs: nnx.Rngs,
     ):
-        self.convs = nnx.List([])
+        self.convs: nnx.List[nnx.Conv] = nnx.List([])
+        options: dict[str, Any] = {
+            "dtype": dtype,
+            "param_dtype": param_dtype,
+            "precision": precision,
+            "rngs": rngs,
+        }
         for (inputs, outputs), k, p in zip(pairwise(features), windows, paddings, strict=True):
             conv = nnx.Conv(
                 inputs,
                 outputs,
                 (k, k),
                 padding=((p, p), (p, p)),
-                dtype=dtype,
-                param_dtype=param_dtype,
-                precision=precision,
                 kernel_init=uniform_kernel,
                 bias_init=uniform_bias((k, k, inputs, outputs)),
-                rngs=rngs,
+                **options,
             )
             self.convs.append(conv)
 

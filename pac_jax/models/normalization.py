@@ -41,8 +41,8 @@ def target_range(target_low: jax.Array) -> TargetRange:
 
     $$ o = \min y, \qquad r = \max y - \min y, $$
 
-    but a flat target counts as range 1 around its value: $o = y - 1/2$, $r = 1$. The squared error of
-    training is taken on `normalize`d targets, and the network's answer is `restore`d.
+    but a flat target counts as range 1 around its value: $o = y - 1/2$, $r = 1$. The squared error
+    of training is taken on `normalize`d targets, and the network's answer is `restore`d.
 
     Args:
         target_low: (N, h, w, C), finite.

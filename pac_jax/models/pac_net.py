@@ -52,13 +52,13 @@ _LITE: dict[int, dict[str, Any]] = {
 class PacNet(nnx.Module):
     r"""Upsample a target by a power of two, guided by a high-resolution image.
 
-    A branch of 5 x 5 convolutions on the low-resolution target, then log2(factor) stages that double
-    its size with a `PacConvTranspose` (each guided by its own group of channels from a branch on the
-    image), then a last branch. A target of several channels (flow) is upsampled one channel at a
-    time under the same guide.
+    A branch of 5 x 5 convolutions on the low-resolution target, then log2(factor) stages that
+    double its size with a `PacConvTranspose` (each guided by its own group of channels from a
+    branch on the image), then a last branch. A target of several channels (flow) is upsampled one
+    channel at a time under the same guide.
 
-    The defaults are the published network; `PacNet.lite` is its small form. Values are taken as they
-    are: `pac_jax.models.target_range` brings them into the range that the networks are trained in.
+    The defaults are the published network; `PacNet.lite` is its small form. Values are taken as
+    they are: `target_range` brings them into the range that the networks are trained in.
 
     Args:
         factor: 2, 4, 8, ...: the size of the guide over that of the target.
@@ -137,7 +137,7 @@ class PacNet(nnx.Module):
 
         self.target_branch = branch(1, *target_branch)
         self.guide_branch = branch(guide_features, *guide_branch, group_features * count)
-        self.stages = nnx.List([])
+        self.stages: nnx.List[PacConvTranspose] = nnx.List([])
         for inputs, outputs in zip((target_branch[-1], *stages[:-1]), stages, strict=True):
             stage = PacConvTranspose(
                 inputs,

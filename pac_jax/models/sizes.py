@@ -6,7 +6,7 @@ from jax.typing import ArrayLike
 
 from pac_jax.functional import arguments
 
-Size = tuple[int, int]
+Size = tuple[int, ...]
 
 
 def check_images(
@@ -52,7 +52,7 @@ def full_size(target_size: Size, guide_size: Size, factor: int) -> Size:
             f"of {guide_size} needs a target of {needed}, or a target of {target_size} a guide of "
             f"{exact}: resize one of them, for example with jax.image.resize"
         )
-    return target_size[0] * factor, target_size[1] * factor
+    return tuple(n * factor for n in target_size)
 
 
 def resize(images: jax.Array, size: Size) -> jax.Array:

@@ -5,6 +5,7 @@ What is learned is an `nnx.Param`, and what is fixed is not: `nnx.state(layer, n
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
 
 from pac_jax.functional.affinity import Gaussian, Inverse
+from pac_jax.nn.held import Constant
 
 
 class GaussianAffinity(nnx.Module):
@@ -94,7 +96,8 @@ class InverseAffinity(nnx.Module):
         learned: Sequence[str] = ("alpha", "exponent"),
         param_dtype: DTypeLike = jnp.float32,
     ):
-        Inverse(alpha, exponent, asymmetric, smoothing)  # type: ignore[arg-type]  # its checks
+        checked: Any = Inverse
+        checked(alpha, exponent, asymmetric, smoothing)
         unknown = sorted(set(learned) - {"alpha", "exponent", "smoothing"})
         if isinstance(learned, str) or unknown:
             raise ValueError(
@@ -103,13 +106,13 @@ class InverseAffinity(nnx.Module):
         self.alpha = _number(alpha, "alpha" in learned, param_dtype)
         self.exponent = _number(exponent, "exponent" in learned, param_dtype)
         self.asymmetric = asymmetric
-        self.smoothing: str | jax.Array | nnx.Param | None
+        self.smoothing: str | nnx.Variable | None
         if "smoothing" in learned:
             self.smoothing = nnx.Param(_starting_filter(smoothing, param_dtype))
         elif smoothing is None or isinstance(smoothing, str):
-            self.smoothing = nnx.static(smoothing)
+            self.smoothing = smoothing
         else:
-            self.smoothing = nnx.data(jnp.asarray(smoothing))
+            self.smoothing = Constant(jnp.asarray(smoothing))
 
     def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array:
         """Weigh a neighbour's guide features (..., G) against a centre's: (...)."""
@@ -128,11 +131,11 @@ def _starting_filter(smoothing: str | ArrayLike | None, dtype: DTypeLike) -> jax
     return weights
 
 
-def _number(value: float | jax.Array, learned: bool, dtype: DTypeLike):
+def _number(value: float | jax.Array, learned: bool, dtype: DTypeLike) -> Any:
     if learned:
         return nnx.Param(jnp.asarray(value, dtype))
-    return value
+    return value if isinstance(value, int | float) else Constant(jnp.asarray(value))
 
 
-def _value(number):
+def _value(number: Any) -> Any:
     return number[...] if isinstance(number, nnx.Variable) else number

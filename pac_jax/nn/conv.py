@@ -119,7 +119,7 @@ class _PacLayer(nnx.Module):
         check_one_source(guide, affinity)
         kernel = self.kernel[...]
         bias = None if self.bias is None else self.bias[...]
-        inputs, kernel, bias = promote_dtype((inputs, kernel, bias), dtype=self.dtype)
+        inputs, kernel, bias = promote_dtype((jnp.asarray(inputs), kernel, bias), dtype=self.dtype)
         batch = batch_shape(inputs, len(self.kernel_size))
         if inputs.shape[-1] != self.in_features:
             raise ValueError(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax.typing import ArrayLike
 
@@ -20,14 +21,44 @@ def hashable_padding(padding: Padding) -> Padding:
 
 
 def held_affinity(affinity: Affinity) -> Any:
-    """The affinity as an attribute of a module: arrays in it are data, all else is static."""
+    """The affinity as an attribute of a module: as it is, or, with arrays in it, as a module."""
     arguments.check_affinity(affinity)
     if isinstance(affinity, nnx.Module) or jax.tree_util.all_leaves([affinity]):
         return affinity
     numbers = jax.tree_util.tree_leaves(affinity)
     if all(isinstance(number, int | float) for number in numbers):
         return affinity
-    return nnx.data(affinity)
+    return ConstantAffinity(affinity)
+
+
+class Constant(nnx.Variable):
+    """An array that is part of a layer and is not trained."""
+
+
+class ConstantAffinity(nnx.Module):
+    """An affinity with fixed arrays in it, kept where NNX and Linen can save and restore them.
+
+    Args:
+        affinity: a pytree.
+    """
+
+    def __init__(self, affinity: Affinity):
+        numbers, self.structure = jax.tree_util.tree_flatten(affinity)
+        self.numbers = nnx.List([Constant(jnp.asarray(number)) for number in numbers])
+
+    def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array:
+        """Weigh a neighbour's guide features (..., G) against a centre's: (...)."""
+        return self.restored()(neighbour, centre)
+
+    @property
+    def smoothing(self) -> Any:
+        """The smoothing that the affinity asks for."""
+        return getattr(self.restored(), "smoothing", None)
+
+    def restored(self) -> Affinity:
+        """The affinity as it was given."""
+        numbers = [number[...] for number in self.numbers]
+        return jax.tree_util.tree_unflatten(self.structure, numbers)
 
 
 def check_one_source(guide: ArrayLike | None, affinity: ArrayLike | None) -> None:

@@ -129,8 +129,8 @@ class PacPool(nnx.Module):
             inputs: (*batch, *spatial, C), any number of batch dimensions.
             guide: (*batch, *spatial, G), of its own type; G = C with `channel_wise`.
             affinity: instead of a guide, the affinity itself, (*batch, *output_size, *window), with
-                a last axis C with `channel_wise`. The layer normalises it and applies the mask as it
-                does with its own.
+                a last axis C with `channel_wise`. The layer normalises it and applies the mask as
+                it does with its own.
             mask: (*batch, *spatial, 1), how much each input counts. See `propagate_mask` for the
                 mask that goes with the result.
 
@@ -143,7 +143,7 @@ class PacPool(nnx.Module):
         """
         check_one_source(guide, affinity)
         weights = None if self.weights is None else self.weights[...]
-        inputs, weights = promote_dtype((inputs, weights), dtype=self.dtype)
+        inputs, weights = promote_dtype((jnp.asarray(inputs), weights), dtype=self.dtype)
         batch = batch_shape(inputs, len(self.window_shape))
         options: dict[str, Any] = {
             "weights": weights,

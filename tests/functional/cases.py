@@ -1,7 +1,7 @@
 """Random arguments of every operator, each with the oracle's answer.
 
-A case is made by a seed. Properties that matter (number of dimensions, kind of padding, groups, mask
-and normalisation) go round with the seed instead of being drawn, so that a range of seeds is a grid.
+A case is made by a seed. What matters most (number of dimensions, kind of padding, groups, mask and
+normalisation) goes round with the seed instead of being drawn, so that a range of seeds is a grid.
 """
 
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,10 @@ class Kernel:
         if self.name == "gaussian":
             return pac_jax.Gaussian(self.smoothing)
         return pac_jax.Inverse(
-            self.alpha, self.exponent, asymmetric=self.name == "asymmetric", smoothing=self.smoothing
+            self.alpha,
+            self.exponent,
+            asymmetric=self.name == "asymmetric",
+            smoothing=self.smoothing,
         )
 
     def oracle(self):
@@ -219,7 +222,8 @@ def draw_conv(seed: int, operator: str = "conv") -> Case:
     padding = conv_padding(rng, kind, reach)
     size = _ints(rng, 1, 4 if n == 3 else 6, n)
     if kind in ("VALID", "int", "negative"):  # enough of them for an output
-        size = tuple(s + r + (2 if kind == "negative" else -1) for s, r in zip(size, reach))
+        more = 2 if kind == "negative" else -1
+        size = tuple(s + r + more for s, r in zip(size, reach, strict=True))
     batch = 1 + (n < 3)
     geometry = {
         "strides": _scalar_if_equal(rng, strides),

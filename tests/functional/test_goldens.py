@@ -98,9 +98,7 @@ def test_affinity(case):
         mask=case.mask,
         **geometry(case),
     )
-    np.testing.assert_allclose(
-        got, case.arrays["affinity"], rtol=0, atol=case.meta["tolerance"]
-    )
+    np.testing.assert_allclose(got, case.arrays["affinity"], rtol=0, atol=case.meta["tolerance"])
 
 
 @pytest.mark.parametrize("case", parameters("output_mask"))

@@ -33,7 +33,9 @@ def test_pooling(seed, implementation):
 
 
 def test_the_grid_is_as_wide_as_it_says():
-    drawn = [cases.draw(operator, seed) for operator in ("conv", "conv_transpose") for seed in SEEDS]
+    drawn = [
+        cases.draw(operator, seed) for operator in ("conv", "conv_transpose") for seed in SEEDS
+    ]
     assert {len(case.window) for case in drawn} == {1, 2, 3}
     assert {case.kernel.name for case in drawn} == set(cases.AFFINITIES)
     smoothed = [case for case in drawn if isinstance(case.kernel.smoothing, np.ndarray)]

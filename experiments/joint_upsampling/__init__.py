@@ -1,0 +1,1 @@
+"""Joint upsampling: train a network on generated scenes, test it on a real photograph."""

@@ -1,0 +1,127 @@
+"""The implementations against each other: drawn by hypothesis, shapes checked with chex."""
+
+import chex
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pac_jax.functional.implementations import IMPLEMENTATIONS
+from tests.functional import cases
+from tests.oracle import pac
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+QUICK = settings(max_examples=12, deadline=None, derandomize=True, database=None)
+
+
+@st.composite
+def geometries(draw, transposed: bool):
+    """Window, inputs' size and geometry of one to two dimensions, paddings of any sign."""
+    n = draw(st.integers(1, 2))
+    window = draw(st.tuples(*[st.sampled_from([1, 3, 5])] * n))
+    pair = st.tuples(st.integers(-2, 7), st.integers(-2, 7))
+    named = ["SAME", "VALID"] + ([] if transposed else ["SAME_LOWER"])
+    geometry = {
+        "strides": draw(st.tuples(*[st.integers(1, 5)] * n)),
+        "padding": draw(st.one_of(st.sampled_from(named), st.tuples(*[pair] * n))),
+        "dilation": draw(st.tuples(*[st.integers(1, 3)] * n)),
+    }
+    size = draw(st.tuples(*[st.integers(4, 7)] * n))  # lax crops no more than there is
+    return window, size, geometry
+
+
+@st.composite
+def problems(draw, operator: str):
+    """Any case of this operator, most of them ugly."""
+    window, size, geometry = draw(geometries(operator == "conv_transpose"))
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    n = len(window)
+    size_of = pac.conv_transpose_output_size if operator == "conv_transpose" else None
+    guide_size = size_of(size, window, **geometry) if size_of else size
+    batch = draw(st.integers(1, 2))
+    groups = draw(st.sampled_from([1, 2]))
+    options = {"normalize": draw(st.booleans())}
+    arrays = {
+        "inputs": rng.standard_normal((batch, *size, 2)),
+        "guide": rng.standard_normal((batch, *guide_size, 2)),
+        **cases.draw_mask(rng, draw(st.sampled_from(cases.MASKS)), (batch, *size, 1)),
+    }
+    if operator == "pool":
+        options["channel_wise"] = draw(st.booleans())
+        arrays["weights"] = rng.standard_normal(window)
+    else:
+        options["feature_group_count"] = groups
+        arrays["kernel"] = rng.standard_normal((*window, 2 // groups, 2))
+        arrays["bias"] = rng.standard_normal(2)
+    return cases.Case(operator, window, arrays, geometry, options, cases.draw_kernel(rng, n))
+
+
+def expected_shape(case: cases.Case) -> tuple[int, ...]:
+    batch, *size, channels = case.arrays["inputs"].shape
+    if case.operator == "conv_transpose":
+        return (*case.arrays["guide"].shape[:-1], case.arrays["kernel"].shape[-1])
+    features = channels if case.operator == "pool" else case.arrays["kernel"].shape[-1]
+    return (batch, *pac.conv_output_size(size, case.window, **case.geometry), features)
+
+
+def assert_equal_everywhere(case: cases.Case):
+    outputs = [case.evaluate(name) for name in IMPLEMENTATIONS]
+    chex.assert_shape(outputs, expected_shape(case))
+    chex.assert_type(outputs, np.float64)
+    chex.assert_tree_all_finite(outputs)
+    for other in outputs[1:]:
+        chex.assert_trees_all_close(other, outputs[0], rtol=1e-10, atol=1e-10)
+
+
+@QUICK
+@given(problems("conv"))
+def test_convolutions_are_equal(case):
+    assert_equal_everywhere(case)
+
+
+@QUICK
+@given(problems("conv_transpose"))
+def test_transposed_convolutions_are_equal(case):
+    assert_equal_everywhere(case)
+
+
+@QUICK
+@given(problems("pool"))
+def test_poolings_are_equal(case):
+    assert_equal_everywhere(case)
+
+
+@pytest.mark.parametrize("operator", ["conv", "conv_transpose", "pool"])
+def test_the_default_is_one_of_them(operator):
+    case = cases.draw(operator, 8)
+    default = case.evaluate(None)
+    assert any(np.array_equal(default, case.evaluate(name)) for name in IMPLEMENTATIONS)
+
+
+@pytest.mark.parametrize("size", [(50, 7), (129, 5)])
+def test_output_cut_into_bands(size, implementation, monkeypatch):
+    """Images so large that an implementation may cut them, in effect: far smaller pieces."""
+    module = IMPLEMENTATIONS[implementation]
+    if hasattr(module, "_BAND_POSITIONS"):
+        monkeypatch.setattr(module, "_BAND_POSITIONS", 64)
+    rng = np.random.default_rng(0)
+    arrays = {
+        "inputs": rng.standard_normal((2, *size, 1)),
+        "guide": rng.standard_normal((2, *size, 1)),
+        "kernel": rng.standard_normal((3, 3, 1, 1)),
+    }
+    geometry = {"strides": (2, 1), "padding": "SAME", "dilation": (3, 1)}
+    case = cases.Case("conv", (3, 3), arrays, geometry, {"normalize": True})
+    got = case.evaluate(implementation)
+    np.testing.assert_allclose(got, case.expected(), rtol=1e-11, atol=1e-11)
+    gradient = jax.jit(
+        jax.grad(lambda arrays: case.call(arrays, implementation=implementation).sum())
+    )(arrays)
+    monkeypatch.undo()
+    reference = jax.jit(jax.grad(lambda arrays: case.call(arrays, implementation="patches").sum()))(
+        arrays
+    )
+    chex.assert_trees_all_close(gradient, reference, rtol=1e-10, atol=1e-10)

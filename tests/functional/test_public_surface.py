@@ -1,0 +1,105 @@
+"""What `pac_jax` exports, with which signatures, and that all of it is documented."""
+
+import inspect
+import pkgutil
+import types
+
+import pytest
+
+import pac_jax
+
+# Everything that may be imported from the package by name besides `__all__`.
+SUBMODULES = {"convert", "filters", "functional", "models", "nn"}
+
+CONV = (
+    "strides=1, padding='SAME', kernel_dilation=1, feature_group_count=1, affinity=Gaussian(), "
+    "normalize=False, mask=None, precision=None, preferred_element_type=None, implementation=None"
+)
+POOL = (
+    "weights=None, strides=1, padding='VALID', kernel_dilation=1, affinity=Gaussian(), "
+    "channel_wise=False, normalize=False, mask=None, precision=None, implementation=None"
+)
+
+
+def given(options: str) -> str:
+    """The options of an operator that is given its affinity."""
+    return options.replace("affinity=Gaussian(), ", "")
+
+
+SIGNATURES = {
+    "pac_conv": f"inputs, guide, kernel, bias=None, *, {CONV}",
+    "pac_conv_transpose": f"inputs, guide, kernel, bias=None, *, {CONV}",
+    "pac_pool": f"inputs, guide, window_shape, *, {POOL}",
+    "pac_conv_with_affinity": f"inputs, affinity, kernel, bias=None, *, {given(CONV)}",
+    "pac_conv_transpose_with_affinity": f"inputs, affinity, kernel, bias=None, *, {given(CONV)}",
+    "pac_pool_with_affinity": f"inputs, affinity, window_shape, *, {given(POOL)}",
+    "pac_affinity": (
+        "guide, window_shape, *, strides=1, padding='SAME', kernel_dilation=1, "
+        # channel_wise is what pac_pool_with_affinity's needs.
+        "affinity=Gaussian(), channel_wise=False, normalize=False, mask=None"
+    ),
+    "propagate_mask": (
+        "mask, window_shape, *, strides=1, padding='SAME', kernel_dilation=1, transposed=False"
+    ),
+    "Gaussian": "smoothing=None",
+    "Inverse": "alpha, exponent, asymmetric=False, smoothing=None",
+}
+
+
+def public_names() -> set[str]:
+    return {name for name in dir(pac_jax) if not name.startswith("_")}
+
+
+def functions():
+    """Every public function of the package and of its module of filters."""
+    modules = [pac_jax, *(getattr(pac_jax, name) for name in SUBMODULES & set(pac_jax.__all__))]
+    for module in modules:
+        for name in getattr(module, "__all__", ()):
+            if inspect.isfunction(getattr(module, name)):
+                yield pytest.param(getattr(module, name), id=name)
+
+
+def test_all_is_exactly_what_is_exposed():
+    assert len(set(pac_jax.__all__)) == len(pac_jax.__all__)
+    assert public_names() - SUBMODULES == set(pac_jax.__all__) - SUBMODULES
+    modules = {
+        name for name in public_names() if isinstance(getattr(pac_jax, name), types.ModuleType)
+    }
+    assert modules <= SUBMODULES
+    found = {module.name for module in pkgutil.iter_modules(pac_jax.__path__)}
+    assert {name for name in found if not name.startswith("_")} <= SUBMODULES
+
+
+def test_every_operator_is_public():
+    assert set(SIGNATURES) | {"Affinity"} == set(pac_jax.__all__) - SUBMODULES
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_signature(name):
+    """Names, order, defaults, and what is keyword-only."""
+    signature = inspect.signature(getattr(pac_jax, name))
+    bare = signature.replace(
+        parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
+        return_annotation=inspect.Signature.empty,
+    )
+    # A dataclass shows what it holds.
+    assert str(bare).replace("Gaussian(smoothing=None)", "Gaussian()") == f"({SIGNATURES[name]})"
+
+
+@pytest.mark.parametrize("function", list(functions()))
+def test_every_function_says_what_it_takes_returns_and_raises_with_an_example(function):
+    text = inspect.getdoc(function)
+    for section in ("Args:", "Returns:", "Raises:", "Example:"):
+        assert section in text, section
+    assert ">>> " in text
+    for name in inspect.signature(function).parameters:
+        assert f"{name}: " in text.split("Args:")[1].split("Returns:")[0], name
+    hints = function.__annotations__
+    assert set(hints) == {*inspect.signature(function).parameters, "return"}
+
+
+@pytest.mark.parametrize("name", ["Affinity", "Gaussian", "Inverse"])
+def test_every_class_has_an_example(name):
+    text = inspect.getdoc(getattr(pac_jax, name))
+    assert "Example:" in text
+    assert ">>> " in text
