@@ -1,0 +1,1 @@
+"""Programs that use pac_jax: scenes to train on, experiments, benchmarks."""

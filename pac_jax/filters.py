@@ -25,8 +25,8 @@ def bilateral_filter(
     image: ArrayLike,
     *,
     window_size: int | Sequence[int],
-    color_scale: float | ArrayLike,
-    space_scale: float | ArrayLike,
+    color_scale: ArrayLike,
+    space_scale: ArrayLike,
     mask: ArrayLike | None = None,
     implementation: str | None = None,
 ) -> jax.Array:
@@ -79,8 +79,8 @@ def joint_bilateral_filter(
     guide: ArrayLike,
     *,
     window_size: int | Sequence[int],
-    color_scale: float | ArrayLike,
-    space_scale: float | ArrayLike,
+    color_scale: ArrayLike,
+    space_scale: ArrayLike,
     mask: ArrayLike | None = None,
     implementation: str | None = None,
 ) -> jax.Array:
@@ -135,8 +135,8 @@ def joint_bilateral_upsample(
     factor: int,
     *,
     window_size: int | Sequence[int] | None = None,
-    color_scale: float | ArrayLike,
-    space_scale: float | ArrayLike,
+    color_scale: ArrayLike,
+    space_scale: ArrayLike,
     mask: ArrayLike | None = None,
     implementation: str | None = None,
 ) -> jax.Array:
@@ -216,8 +216,8 @@ def detail_preserving_pool(
     inputs: ArrayLike,
     window_shape: Sequence[int],
     *,
-    alpha: float | ArrayLike,
-    exponent: float | ArrayLike,
+    alpha: ArrayLike,
+    exponent: ArrayLike,
     asymmetric: bool = False,
     smoothing: Smoothing = "gaussian",
     strides: int | Sequence[int] = 1,
@@ -278,9 +278,7 @@ def detail_preserving_pool(
     )
 
 
-def with_positions(
-    guide: jax.Array, color_scale: float | ArrayLike, space_scale: float | ArrayLike
-) -> jax.Array:
+def with_positions(guide: jax.Array, color_scale: ArrayLike, space_scale: ArrayLike) -> jax.Array:
     """Join the guide's channels times `color_scale` and the positions times `space_scale`.
 
     Args:
@@ -303,7 +301,7 @@ def with_positions(
     )
 
 
-def _scaled(features: jax.Array, scale: float | ArrayLike, name: str) -> jax.Array:
+def _scaled(features: jax.Array, scale: ArrayLike, name: str) -> jax.Array:
     """Features times one number, or one per channel."""
     factors = jnp.asarray(scale, features.dtype)
     if factors.shape not in ((), features.shape[-1:]):

@@ -1,9 +1,12 @@
 """Saving and resuming a training run with orbax."""
 
 from pathlib import Path
+from typing import TypeVar
 
 import jax
 import orbax.checkpoint as ocp
+
+State = TypeVar("State")
 
 
 class Checkpoints:
@@ -20,7 +23,7 @@ class Checkpoints:
         if self._manager.latest_step() != step:
             self._manager.save(step, args=ocp.args.StandardSave(state), force=force)
 
-    def restore(self, like: object) -> tuple[int, object]:
+    def restore(self, like: State) -> tuple[int, State]:
         """The latest checkpoint's number of updates and state, or (0, like) if there is none."""
         step = self._manager.latest_step()
         if step is None:

@@ -21,9 +21,12 @@ class Config:
     Attributes:
         network: `pac_net`, `pac_net_lite` or `djif`.
         factor: of upsampling.
+        normalize: whether the affinities of `pac_net` and `pac_net_lite` are normalised (as
+            published they are not).
         steps: number of updates.
         batch_size: scenes per update.
         crop: height and width of the scenes in pixels, a multiple of the factor.
+        border: pixels at every side that the loss leaves out, as the metric does.
         learning_rate: peak of the schedule (a short warm-up, then a cosine to zero).
         warmup_steps: of the schedule.
         gradient_clip: largest global norm of a gradient.
@@ -34,10 +37,12 @@ class Config:
 
     network: str = "pac_net_lite"
     factor: int = 4
+    normalize: bool = True
     steps: int = 1500
-    batch_size: int = 8
-    crop: int = 64
-    learning_rate: float = 3e-3
+    batch_size: int = 4
+    crop: int = 96
+    border: int = 6
+    learning_rate: float = 2e-3
     warmup_steps: int = 50
     gradient_clip: float = 1.0
     seed: int = 0
@@ -50,6 +55,8 @@ class Config:
         for name in ("factor", "steps", "batch_size", "crop", "checkpoint_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it needs to be positive")
+        if not 0 <= self.border < self.crop // 2:
+            raise ValueError(f"border is {self.border}; crops of {self.crop} need it below half")
         if self.crop % self.factor:
             raise ValueError(f"crop is {self.crop}; factor {self.factor} needs to divide it")
         if not 0 <= self.warmup_steps < self.steps:
@@ -74,10 +81,16 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     for field in dataclasses.fields(Config):
         parser.add_argument(
             "--" + field.name.replace("_", "-"),
-            type=type(field.default),
+            type=_boolean if isinstance(field.default, bool) else type(field.default),
             default=argparse.SUPPRESS,
             metavar=type(field.default).__name__,
         )
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r}; it needs true or false")
+    return text == "true"
 
 
 def with_overrides(config: Config, arguments: argparse.Namespace) -> Config:

@@ -1,9 +1,13 @@
-"""A start from which training only has to learn what interpolation gets wrong.
+"""A start from which training only has to learn what a filter gets wrong.
 
-With flax's usual random start the networks spend their first thousands of updates on learning to
-copy the target. Here the first channel of every layer begins as a copy of the one before, the
-transposed layers' as linear interpolation, and the other channels as usual, so that the network
-begins as (nearly) linear interpolation of the samples of the protocol `center`.
+With the usual random start the networks spend their first thousands of updates on learning to copy
+the target. Here the first channel of every layer begins as a copy of the one before, the other
+channels as usual, and the transposed layers depend on their affinities:
+
+* normalised: the first channel is a plain mean under the affinity, and the first channels of every
+  group of the guide are the image's colours, scaled: a joint filter, once per stage;
+* not normalised (as published): the first channel is linear interpolation of the samples of the
+  protocol `center`, and the guide branch begins at random, its affinities near 1.
 """
 
 import jax.numpy as jnp
@@ -11,59 +15,77 @@ import numpy as np
 from flax import nnx
 
 from pac_jax.models import DJIF, PacNet
-from pac_jax.models.branch import Branch
 from pac_jax.nn import PacConvTranspose
 
 # The last convolution reads the other channels, too; this keeps their random share small.
 _SHARE_OF_RANDOM_CHANNELS = 0.1
+# Colours in [0, 1] that differ by a tenth have an affinity of exp(-1/2).
+_COLOR_SCALE = 10.0
 
 
 def start_as_interpolation(model: PacNet | DJIF) -> None:
-    """Let the network begin as interpolation of its target, in place."""
+    """Let the network begin as a filter of its target, in place."""
     if isinstance(model, DJIF):  # it is given the interpolated target
-        branches = (model.target_branch, model.joint_branch)
+        last_branch = model.joint_branch
     else:
-        branches = (model.target_branch, model.final_branch)
+        last_branch = model.final_branch
         for number, stage in enumerate(model.stages):
-            # Sample n belongs to pixel n * factor + (factor - 1) // 2: with one pixel of shift in
-            # each stage but the first, 2 (... 2 (2 n) + 1 ...) + 1.
-            _interpolate_first_channel(stage, shift=int(number > 0))
-    for branch in branches:
-        for conv in branch.convs:
-            _copy_first_channel(conv)
-    _shrink_random_share(branches[-1])
+            if stage.normalize:
+                _set_channels(stage, {0: np.ones(stage.kernel_size)})
+            else:
+                # Sample n belongs to pixel n * factor + (factor - 1) // 2: with one pixel of shift
+                # in each stage but the first, 2 (... 2 (2 n) + 1 ...) + 1.
+                _set_channels(stage, {0: _tent(stage, shift=int(number > 0))})
+        if model.stages[0].normalize:
+            _pass_colours(model)
+    for conv in (*model.target_branch.convs, *last_branch.convs):
+        _set_channels(conv, {0: _centre(conv)})
+    last = last_branch.convs[-1]
+    share = jnp.full(last.kernel.shape[-2], _SHARE_OF_RANDOM_CHANNELS).at[0].set(1)
+    random = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+    noise = random(nnx.Rngs(0).params(), last.kernel.shape, last.kernel.dtype)
+    kernel = noise.at[..., 0, 0].set(_centre(last)) if last.kernel.shape[-2] > 1 else noise
+    last.kernel[...] = kernel * share[:, None]
 
 
-def _copy_first_channel(conv: nnx.Conv) -> None:
-    kernel = np.array(conv.kernel[...])
-    kernel[..., 0] = 0
-    centre = tuple((k - 1) // 2 for k in kernel.shape[:-2])
-    kernel[(*centre, 0, 0)] = 1
-    _set_first_channel(conv, kernel)
+def _pass_colours(model: PacNet) -> None:
+    colours = range(model.guide_features)
+    *hidden, last = model.guide_branch.convs
+    for conv in hidden:
+        _set_channels(conv, {c: _centre(conv) for c in colours}, same_channel=True)
+    group = last.kernel.shape[-1] // len(model.stages)
+    for first in range(0, last.kernel.shape[-1], group):
+        copies = {first + c: _COLOR_SCALE * _centre(last) for c in colours}
+        _set_channels(last, copies, same_channel=True, first=first)
 
 
-def _interpolate_first_channel(stage: PacConvTranspose, shift: int) -> None:
-    kernel = np.array(stage.kernel[...])
-    kernel[..., 0] = 0
-    tents = []
-    for window, stride in zip(kernel.shape[:-2], stage.strides, strict=True):
+def _set_channels(
+    layer: nnx.Conv | PacConvTranspose,
+    filters: dict[int, np.ndarray],
+    *,
+    same_channel: bool = False,
+    first: int = 0,
+) -> None:
+    """Let these output channels be a filtered input channel: the first, or that of their number."""
+    if layer.bias is None:
+        raise ValueError(f"{layer} has no bias; the networks' layers have one")
+    kernel, bias = np.array(layer.kernel[...]), np.array(layer.bias[...])
+    for channel, spatial in filters.items():
+        kernel[..., channel] = 0
+        kernel[..., channel - first if same_channel else 0, channel] = spatial
+        bias[channel] = 0
+    layer.kernel[...], layer.bias[...] = jnp.asarray(kernel), jnp.asarray(bias)
+
+
+def _centre(layer: nnx.Conv) -> np.ndarray:
+    filter_ = np.zeros(layer.kernel.shape[:-2], np.float32)
+    filter_[tuple((k - 1) // 2 for k in filter_.shape)] = 1
+    return filter_
+
+
+def _tent(stage: PacConvTranspose, shift: int) -> np.ndarray:
+    lines = []
+    for window, stride in zip(stage.kernel_size, stage.strides, strict=True):
         taps = np.arange(window) - (window - 1) // 2 + shift
-        tents.append(np.maximum(0, 1 - np.abs(taps) / stride))
-    kernel[..., 0, 0] = np.multiply.outer(*tents)
-    _set_first_channel(stage, kernel)
-
-
-def _set_first_channel(layer: nnx.Conv | PacConvTranspose, kernel: np.ndarray) -> None:
-    layer.kernel[...] = jnp.asarray(kernel)
-    layer.bias[...] = layer.bias[...].at[0].set(0)
-
-
-def _shrink_random_share(branch: Branch) -> None:
-    last = branch.convs[-1]
-    kernel = np.array(last.kernel[...])
-    features = kernel.shape[-2]
-    if features > 1:
-        bound = _SHARE_OF_RANDOM_CHANNELS / np.sqrt(features * np.prod(kernel.shape[:-2]))
-        noise = np.random.default_rng(0).uniform(-bound, bound, kernel[..., 1:, 0].shape)
-        kernel[..., 1:, 0] = noise
-    last.kernel[...] = jnp.asarray(kernel)
+        lines.append(np.maximum(0, 1 - np.abs(taps) / stride))
+    return np.multiply.outer(*lines)

@@ -44,19 +44,20 @@ def optimizer(config: Config) -> optax.GradientTransformation:
     )
 
 
-def mean_squared_error(model: nnx.Module, batch: Batch, factor: int) -> jax.Array:
+def mean_squared_error(model: nnx.Module, batch: Batch, config: Config) -> jax.Array:
     """Squared error of a batch, targets normalised by the range of the low-resolution target."""
-    low = sample_center(batch.target, factor)
+    low = sample_center(batch.target, config.factor)
     values = target_range(low)
-    prediction = model(values.normalize(low), batch.guide)
-    return jnp.mean((prediction - values.normalize(batch.target)) ** 2)
+    error = model(values.normalize(low), batch.guide) - values.normalize(batch.target)
+    inner = slice(config.border, config.crop - config.border)
+    return jnp.mean(error[:, inner, inner] ** 2)
 
 
 def make_update(config: Config, graph: nnx.GraphDef, transform: optax.GradientTransformation):
     """The compiled update: (state, batch) -> (state, loss)."""
 
     def loss(parameters: nnx.State, batch: Batch) -> jax.Array:
-        return mean_squared_error(nnx.merge(graph, parameters), batch, config.factor)
+        return mean_squared_error(nnx.merge(graph, parameters), batch, config)
 
     def update(state: State, batch: Batch) -> tuple[State, jax.Array]:
         value, gradient = jax.value_and_grad(loss)(state.parameters, batch)

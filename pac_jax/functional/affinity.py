@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from pac_jax.functional.geometry import Ints, channels_last, pad_spatially
 
@@ -44,7 +45,9 @@ class Affinity(Protocol):
         (1, 6, 6, 3, 3)
     """
 
-    def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array: ...
+    def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array:
+        """Weights (...) for features (..., G)."""
+        ...
 
 
 class _SmoothedAffinity:
@@ -101,6 +104,7 @@ class Gaussian(_SmoothedAffinity):
         _check_smoothing(self.smoothing)
 
     def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array:
+        """Weights (...) for features (..., G)."""
         return jnp.exp(-0.5 * squared_norm(neighbour - centre))
 
 
@@ -128,8 +132,8 @@ class Inverse(_SmoothedAffinity):
         Saeedan et al., "Detail-Preserving Pooling in Deep Networks", CVPR 2018.
     """
 
-    alpha: float | jax.Array
-    exponent: float | jax.Array
+    alpha: ArrayLike
+    exponent: ArrayLike
     asymmetric: bool = False
     smoothing: Smoothing = None
 
@@ -139,6 +143,7 @@ class Inverse(_SmoothedAffinity):
         _check_smoothing(self.smoothing)
 
     def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array:
+        """Weights (...) for features (..., G)."""
         difference = neighbour - centre
         if self.asymmetric:
             difference = jnp.maximum(difference, 0)
@@ -192,8 +197,11 @@ def centre_features(
         return lax.slice(
             pad_spatially(guide, low, high),
             (0,) * guide.ndim,
-            (guide.shape[0], *((n - 1) * s + 1 for n, s in zip(size, strides, strict=True)))
-            + guide.shape[-1:],
+            (
+                guide.shape[0],
+                *((n - 1) * s + 1 for n, s in zip(size, strides, strict=True)),
+                guide.shape[-1],
+            ),
             (1, *strides, 1),
         )
     # Channels are independent images here: one filter serves them all.

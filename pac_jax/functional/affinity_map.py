@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from pac_jax.functional import arguments, operators
 from pac_jax.functional.affinity import Affinity, Gaussian
 from pac_jax.functional.geometry import Geometry, Padding, conv_geometry, pad_spatially
-from pac_jax.functional.problem import divide_or_zero, mask_renormalisation
+from pac_jax.functional.problem import GuideFeatures, divide_or_zero, mask_renormalisation
 
 
 def pac_affinity(
@@ -85,8 +85,8 @@ def pac_affinity(
     arguments.check_guide(guide, guide.shape, geometry, on_outputs=False)
     affinity = operators.callable_pytree(affinity)
     reading = operators.on_inputs(geometry)
-    neighbours, centres = operators.guide_operands(guide, affinity, mask, geometry, reading)
-    return _affinity_map(geometry, channel_wise, normalize, neighbours, centres, mask, affinity)
+    features = operators.guide_operands(guide, affinity, mask, geometry, reading)
+    return _affinity_map(geometry, channel_wise, normalize, features, mask)
 
 
 @partial(jax.jit, static_argnames=("geometry", "channel_wise", "normalize"))
@@ -94,15 +94,15 @@ def _affinity_map(
     geometry: Geometry,
     channel_wise: bool,
     normalize: bool,
-    neighbours: jax.Array,
-    centres: jax.Array,
+    features: GuideFeatures,
     mask: jax.Array | None,
-    affinity: object,
 ) -> jax.Array:
+    affinity, neighbours, centres = features
+
     def weight(neighbour: jax.Array, centre: jax.Array) -> jax.Array:
         if channel_wise:
             neighbour, centre = neighbour[..., None], centre[..., None]
-        weights = affinity(neighbour, centre)  # type: ignore[operator]
+        weights = affinity(neighbour, centre)
         return weights if channel_wise else weights[..., None]
 
     weights = _for_every_tap(geometry, lambda f: weight(f, centres), neighbours)

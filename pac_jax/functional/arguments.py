@@ -3,7 +3,9 @@
 Everything here looks at shapes and types alone, so it runs before and during tracing alike.
 """
 
+import operator
 from collections.abc import Sequence
+from typing import SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -93,9 +95,9 @@ def per_dimension(value: int | Sequence[int], ndim: int, name: str) -> Ints:
 
 
 def _integer(value: object, name: str, whole: object) -> int:
-    if not hasattr(value, "__index__") or isinstance(value, bool):
+    if not isinstance(value, SupportsIndex) or isinstance(value, bool):
         raise TypeError(f"{name} is {whole!r}; it needs integers")
-    return int(value)  # type: ignore[call-overload]
+    return operator.index(value)
 
 
 def check_kernel(kernel: jax.Array, inputs: jax.Array, groups: int) -> Ints:
@@ -195,14 +197,13 @@ def at_least_float32(*dtypes: DTypeLike) -> jnp.dtype:
 
     `jnp.promote_types` would ask for the same under default promotion only.
     """
-    return jnp.dtype(
-        jnp.float64 if jnp.dtype(jnp.float64) in map(jnp.dtype, dtypes) else jnp.float32
-    )
+    wide = any(jnp.dtype(dtype) == jnp.dtype(jnp.float64) for dtype in dtypes)
+    return jnp.dtype(jnp.float64 if wide else jnp.float32)
 
 
 def hashable_precision(precision: lax.PrecisionLike) -> lax.PrecisionLike:
     """The precision as a static argument."""
-    return tuple(precision) if isinstance(precision, list) else precision  # type: ignore
+    return tuple(precision) if isinstance(precision, list) else precision
 
 
 def check_flag(value: object, name: str) -> None:

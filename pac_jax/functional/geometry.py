@@ -8,8 +8,10 @@ moves in steps of `strides`. On the spread input, output o reads with tap t the 
 """
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -91,7 +93,7 @@ def conv_geometry(
     pairs = _explicit_pairs(padding, len(window))
     if pairs is None:
         reach = tuple((k - 1) * d + 1 for k, d in zip(window, kernel_dilation, strict=True))
-        pairs = tuple(lax.padtype_to_pads(input_size, reach, strides, padding))
+        pairs = tuple(lax.padtype_to_pads(input_size, reach, strides, str(padding)))
     return Geometry(input_size, window, strides, pairs, kernel_dilation, (1,) * len(window))
 
 
@@ -133,21 +135,16 @@ def _explicit_pairs(padding: Padding, ndim: int) -> Pairs | None:
                 "int, or one (low, high) per spatial dimension"
             )
         return None
-    if _is_int(padding):
-        return ((int(padding), int(padding)),) * ndim  # type: ignore[call-overload]
     try:
-        entries = tuple(padding)  # type: ignore[arg-type]
-        pairs = tuple(
-            (int(p), int(p)) if _is_int(p) else (_as_int(p[0]), _as_int(p[1]))  # type: ignore
-            for p in entries
-            if _is_int(p) or len(p) == 2  # type: ignore[arg-type]
-        )
+        if isinstance(padding, SupportsIndex):
+            return ((_as_int(padding), _as_int(padding)),) * ndim
+        pairs = tuple(_as_pair(entry) for entry in padding)
     except (TypeError, ValueError) as error:
         raise TypeError(f"padding is {padding!r}; {_PADDING_HELP}") from error
-    if len(pairs) != ndim or len(entries) != ndim:
+    if len(pairs) != ndim:
         raise ValueError(
-            f"padding is {padding!r}, which is not one (low, high) for each of the {ndim} spatial "
-            f"dimensions; {_PADDING_HELP}"
+            f"padding is {padding!r}, {len(pairs)} pairs; with {ndim} spatial dimensions, "
+            f"{_PADDING_HELP}"
         )
     return pairs
 
@@ -155,14 +152,15 @@ def _explicit_pairs(padding: Padding, ndim: int) -> Pairs | None:
 _PADDING_HELP = "pass 'SAME', 'VALID', an int, or one (low, high) per spatial dimension"
 
 
-def _is_int(value: object) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+def _as_pair(entry: SupportsIndex | tuple[int, int]) -> tuple[int, int]:
+    low, high = (entry, entry) if isinstance(entry, SupportsIndex) else entry
+    return _as_int(low), _as_int(high)
 
 
-def _as_int(value: object) -> int:
-    if not _is_int(value):
+def _as_int(value: SupportsIndex) -> int:
+    if isinstance(value, bool):
         raise TypeError(f"{value!r} is no integer")
-    return int(value)  # type: ignore[call-overload]
+    return operator.index(value)
 
 
 def channels_last(ndim: int) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ from jax import lax
 from jax.typing import ArrayLike, DTypeLike
 
 from pac_jax.functional import arguments
-from pac_jax.functional.affinity import centre_features
+from pac_jax.functional.affinity import Affinity, centre_features
 from pac_jax.functional.geometry import (
     Geometry,
     Ints,
@@ -23,7 +23,7 @@ from pac_jax.functional.geometry import (
     transpose_geometry,
 )
 from pac_jax.functional.implementations import select
-from pac_jax.functional.problem import Operands, Problem, evaluate
+from pac_jax.functional.problem import GuideFeatures, Operands, Problem, evaluate
 
 
 class GuideReading(NamedTuple):
@@ -57,7 +57,7 @@ def on_outputs(geometry: Geometry) -> GuideReading:
     return GuideReading(start, geometry.spread, (0,) * n, (1,) * n, True)
 
 
-def callable_pytree(affinity: object) -> object:
+def callable_pytree(affinity: Affinity) -> Affinity:
     """The affinity as a pytree: what is none becomes a static callable."""
     arguments.check_affinity(affinity)
     if jax.tree_util.all_leaves([affinity]):
@@ -67,11 +67,11 @@ def callable_pytree(affinity: object) -> object:
 
 def guide_operands(
     guide: jax.Array,
-    affinity: object,
+    affinity: Affinity,
     mask: jax.Array | None,
     geometry: Geometry,
     reading: GuideReading,
-) -> tuple[jax.Array, jax.Array]:
+) -> GuideFeatures:
     """The guide at every input sample and at every output's centre, in at least 32 bits.
 
     Where the mask is 0 a sample is not read at all, so its guide is replaced by 0, which keeps what
@@ -84,7 +84,7 @@ def guide_operands(
     neighbours = samples_of_guide(guide, geometry.input_size, reading)
     if mask is not None:
         neighbours = jnp.where(mask != 0, neighbours, 0)
-    return neighbours, centres
+    return GuideFeatures(affinity, neighbours, centres)
 
 
 def samples_of_guide(guide: jax.Array, input_size: Ints, reading: GuideReading) -> jax.Array:
@@ -104,7 +104,7 @@ class Guided(NamedTuple):
     """The affinity is computed from a guide: (N, *size, G), and a function of two features."""
 
     guide: ArrayLike
-    affinity: object
+    affinity: Affinity
 
 
 class Given(NamedTuple):
@@ -218,17 +218,17 @@ def _evaluate(
     if options.mask is not None:
         mask = arguments.as_mask(options.mask, wide)
         arguments.check_mask(mask, inputs.shape, "inputs")
-    affinity = neighbours = centres = weights = None
+    guided_by: GuideFeatures | jax.Array
     if isinstance(source, Guided):
         guide = arguments.as_array(source.guide, "guide")
         arguments.check_guide(guide, inputs.shape, geometry, reading.on_outputs)
         if channel_wise:
             arguments.check_channel_wise(guide, inputs.shape[-1])
         affinity = callable_pytree(source.affinity)
-        neighbours, centres = guide_operands(guide, affinity, mask, geometry, reading)
+        guided_by = guide_operands(guide, affinity, mask, geometry, reading)
     else:
-        weights = arguments.as_array(source.weights, "affinity").astype(wide)
-        arguments.check_weights(weights, inputs.shape, geometry, channel_wise)
+        guided_by = arguments.as_array(source.weights, "affinity").astype(wide)
+        arguments.check_weights(guided_by, inputs.shape, geometry, channel_wise)
     problem = Problem(
         geometry,
         channel_wise,
@@ -241,17 +241,14 @@ def _evaluate(
         without_masked(inputs.astype(wide), mask),
         mask,
         kernel.astype(wide),
-        affinity,
-        neighbours,
-        centres,
-        weights,
+        guided_by,
     )
     implementation = select(options.implementation, problem, operands)
     return evaluate(problem, operands, bias, implementation)
 
 
 def without_masked(inputs: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """inputs * mask, and 0 where the mask is 0 whatever the input is."""
+    """Multiply inputs and mask, and give 0 where the mask is 0 whatever the input is."""
     if mask is None:
         return inputs
     return jnp.where(mask != 0, inputs, 0) * mask

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
+from pac_jax.functional.affinity import Affinity
 from pac_jax.functional.geometry import Geometry, channels_last
 
 
@@ -42,6 +43,20 @@ class Problem:
     dtype: DTypeLike
 
 
+class GuideFeatures(NamedTuple):
+    """What the affinity is computed from.
+
+    Attributes:
+        affinity: a function of (neighbour, centre), a pytree.
+        neighbours: (N, *input_size, G), the guide at each sample.
+        centres: (N, *output_size, G), the guide at each window's centre.
+    """
+
+    affinity: Affinity
+    neighbours: jax.Array
+    centres: jax.Array
+
+
 class Operands(NamedTuple):
     """The arrays of an operation, in a type of at least 32 bits.
 
@@ -49,20 +64,14 @@ class Operands(NamedTuple):
         inputs: (N, *input_size, C), already multiplied by the mask.
         mask: (N, *input_size, 1), or None.
         kernel: (*window, C / groups, D), or (*window,) for pooling.
-        affinity: a function of (neighbour, centre), a pytree; or None where `weights` is given.
-        neighbours: (N, *input_size, G), the guide at each sample; or None.
-        centres: (N, *output_size, G), the guide at each window's centre; or None.
-        weights: (N, *output_size, *window), with a last axis C if channel-wise: the affinity where
-            it was computed before; or None.
+        guided_by: `GuideFeatures`; or, where the affinity was computed before, itself: (N,
+            *output_size, *window), with a last axis C if channel-wise.
     """
 
     inputs: jax.Array
     mask: jax.Array | None
     kernel: jax.Array
-    affinity: object | None
-    neighbours: jax.Array | None
-    centres: jax.Array | None
-    weights: jax.Array | None
+    guided_by: GuideFeatures | jax.Array
 
     def sample_weights(self) -> jax.Array:
         """The mask, or ones with batch size 1: what the denominator sums, 0 outside the image."""

@@ -69,6 +69,8 @@ class PacNet(nnx.Module):
         group_features: number of guide channels of each stage.
         stages: features of each stage, log2(factor) of them; 32 each if None.
         final_branch: features of the last convolutions before the one that gives the result.
+        normalize: whether the stages normalise their affinities (the published networks do not);
+            training is faster with it, and starts from joint filtering instead of from noise.
         dtype: of the computation, as in flax; inferred from inputs and parameters if None.
         param_dtype: of the parameters.
         precision: of all convolutions, as in `jax.lax`.
@@ -108,6 +110,7 @@ class PacNet(nnx.Module):
         group_features: int = 16,
         stages: Sequence[int] | None = None,
         final_branch: Sequence[int] = (32,),
+        normalize: bool = False,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
         precision: lax.PrecisionLike = None,
@@ -145,6 +148,7 @@ class PacNet(nnx.Module):
                 (5, 5),
                 strides=2,
                 padding=_STAGE_PADDING,
+                normalize=normalize,
                 implementation=implementation,
                 **options,
             )
@@ -157,6 +161,7 @@ class PacNet(nnx.Module):
         factor: int,
         *,
         guide_features: int = 3,
+        normalize: bool = False,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
         precision: lax.PrecisionLike = None,
@@ -168,6 +173,7 @@ class PacNet(nnx.Module):
         Args:
             factor: 4, 8 or 16.
             guide_features: as in `PacNet`, like every argument below.
+            normalize: see `PacNet`.
             dtype: see `PacNet`.
             param_dtype: see `PacNet`.
             precision: see `PacNet`.
@@ -196,6 +202,7 @@ class PacNet(nnx.Module):
         return cls(
             factor,
             guide_features=guide_features,
+            normalize=normalize,
             dtype=dtype,
             param_dtype=param_dtype,
             precision=precision,

@@ -18,7 +18,8 @@ def everything(operator: str, n: int, normalize: bool, affinity: str, mask: bool
     rng = np.random.default_rng([n, normalize, mask])
     transposed = operator == "conv_transpose"
     size, window = (4, 3, 2)[:n], (3, 3, 3)[:n]
-    guide_size = tuple(2 * s for s in size) if transposed else size
+    strides = (2, 1, 1)[:n]
+    guide_size = (2 * size[0], *size[1:]) if transposed else size
     values = {
         "inputs": rng.standard_normal((1, *size, 2)),
         "guide": 0.6 * rng.standard_normal((1, *guide_size, 2)),
@@ -41,7 +42,12 @@ def everything(operator: str, n: int, normalize: bool, affinity: str, mask: bool
             kernel = pac_jax.Inverse(*numbers, smoothing=smoothing)
         else:
             kernel = pac_jax.Gaussian(smoothing)
-        options = {"strides": 2, "padding": "SAME", "normalize": normalize, "affinity": kernel}
+        options = {
+            "strides": strides,
+            "padding": "SAME",
+            "normalize": normalize,
+            "affinity": kernel,
+        }
         options["implementation"] = implementation
         inputs, guide = values.pop("inputs"), values.pop("guide")
         if operator == "pool":
@@ -63,7 +69,7 @@ CONFIGURATIONS = [
 
 def test_check_grads_to_second_order(implementation):
     """JAX's own check; the tests below cover more in a fraction of its time."""
-    values, run = everything("conv_transpose", 1, True, "inverse")
+    values, run = everything("conv", 1, True, "inverse")
     compiled = jax.jit(lambda values: run(values, implementation))
     check_grads(compiled, (values,), order=2, modes=["fwd", "rev"], atol=1e-5, rtol=1e-5)
 

@@ -149,7 +149,8 @@ def test_half_precision(make):
 
 
 def test_options_reach_every_layer():
-    model = small(precision="highest", implementation="patches")
+    model = small(normalize=True, precision="highest", implementation="patches")
+    assert {stage.normalize for stage in model.stages} == {True}
     assert {stage.implementation for stage in model.stages} == {"patches"}
     convs = [*model.target_branch.convs, *model.guide_branch.convs, *model.final_branch.convs]
     assert {layer.precision for layer in [*convs, *model.stages]} == {"highest"}
@@ -157,6 +158,7 @@ def test_options_reach_every_layer():
         lambda: PacNet.lite(
             4,
             guide_features=2,
+            normalize=True,
             dtype=jnp.bfloat16,
             param_dtype=jnp.float16,
             precision="highest",
@@ -166,6 +168,7 @@ def test_options_reach_every_layer():
     )
     stage = lite.stages[0]
     assert (stage.dtype, stage.param_dtype) == (jnp.bfloat16, jnp.float16)
+    assert stage.normalize
     assert (stage.precision, stage.implementation) == ("highest", "patches")
     assert lite.guide_branch.convs[0].in_features == 2
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from pac_jax.functional.geometry import Geometry, channels_last
-from pac_jax.functional.problem import Operands, Problem
+from pac_jax.functional.problem import GuideFeatures, Operands, Problem
 
 
 def limitation(problem: Problem, operands: Operands) -> str | None:
@@ -43,14 +43,15 @@ def contract(problem: Problem, operands: Operands) -> tuple[jax.Array, jax.Array
 
 def _affinity(problem: Problem, operands: Operands) -> jax.Array:
     geometry = problem.geometry
-    if operands.weights is not None:
-        shape = operands.weights.shape[: 1 + geometry.ndim] + (geometry.num_taps, -1)
-        return operands.weights.reshape(shape)
-    neighbours = _patches(operands.neighbours, geometry)  # (N, *output_size, T, G)
-    centres = jnp.broadcast_to(jnp.expand_dims(operands.centres, -2), neighbours.shape)
+    if not isinstance(operands.guided_by, GuideFeatures):
+        weights = operands.guided_by
+        return weights.reshape(*weights.shape[: 1 + geometry.ndim], geometry.num_taps, -1)
+    function, samples, at_outputs = operands.guided_by
+    neighbours = _patches(samples, geometry)  # (N, *output_size, T, G)
+    centres = jnp.broadcast_to(jnp.expand_dims(at_outputs, -2), neighbours.shape)
     if problem.channel_wise:
         neighbours, centres = neighbours[..., None], centres[..., None]
-    affinity = operands.affinity(neighbours, centres).astype(operands.inputs.dtype)
+    affinity = function(neighbours, centres).astype(operands.inputs.dtype)
     return affinity if problem.channel_wise else affinity[..., None]
 
 

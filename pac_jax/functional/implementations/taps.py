@@ -4,80 +4,44 @@ The output is cut into equally shaped pieces, and an outer scan computes one pie
 the region of the padded input that it reads; an inner scan over the taps adds up the piece. Both
 bodies are rematerialised in the reverse pass, so memory does not grow with the window either way.
 
-* A convolution is cut into bands of rows, which keeps the temporary arrays small (`_bands`).
+* A convolution is cut into bands of rows, which keeps the temporary arrays small.
 * A transposed convolution is cut into the phases of its stride: output o meets a real sample only at
   the taps with o - padding_low + t * dilation divisible by the stride, the same taps for the whole
   phase, so that a phase is an ordinary convolution of the unspread input with a part of the kernel
-  and no stuffed zero is ever multiplied (`_phases`). Phases with equally many taps share one scan.
+  and no stuffed zero is ever multiplied. Phases with equally many taps share one scan.
 
 Sums over channels are written as products with ones: XLA's CPU backend runs a reduction over a short
 last axis many times slower, and a broadcast over channels would be transposed into one.
 """
 
-import itertools
-import math
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from pac_jax.functional.affinity import Affinity
 from pac_jax.functional.geometry import Geometry, Ints, pad_spatially
-from pac_jax.functional.problem import Operands, Problem
+from pac_jax.functional.implementations.pieces import Cut, Pieces, bands, phases
+from pac_jax.functional.problem import GuideFeatures, Operands, Problem
 
-# A band of this many output positions amortises the start of each tap's handful of kernels, and its
-# temporary arrays (8 MiB at 32 channels) are no larger than those of a plain scan over the taps. More
-# than this many bands make the reverse pass, which adds each band's cotangent to the whole input's,
-# slow. experiments/benchmarks measures both.
-_BAND_POSITIONS = 65536
-_MAX_BANDS = 16
+Sums = tuple[jax.Array, jax.Array | None]
 
 
-class Pieces(NamedTuple):
-    """Equally shaped pieces of the output, all with equally many taps.
+class Sources(NamedTuple):
+    """What the taps read, padded to what the pieces reach.
 
     Attributes:
-        members: (P,) which of the cut output's pieces these are.
-        starts: (P, n) where each piece's region begins on the unpadded input.
-        offsets: (T, n) where each tap begins within the region.
-        strides: from one output of a piece to the next, on the input.
-        taps: (P, T) each tap's place in the flattened window.
-        of_phases: whether the pieces are phases, each with some of the taps; if not, they are all
-            the pieces there are, and have all taps.
+        inputs: (N, *padded_size, C).
+        neighbours: (N, *padded_size, G), None where the affinity is given.
+        mask: (N or 1, *padded_size, 1), None unless the denominator is wanted.
     """
 
-    members: np.ndarray
-    starts: np.ndarray
-    offsets: np.ndarray
-    strides: Ints
-    taps: np.ndarray
-    of_phases: bool
-
-    def extent(self, size: Ints) -> Ints:
-        """Spatial size of the region that a piece of this size reads."""
-        steps = zip(size, self.strides, self.offsets.max(axis=0), strict=True)
-        return tuple((n - 1) * s + 1 + int(last) for n, s, last in steps)
-
-
-class Cut(NamedTuple):
-    """How the output is cut: `split` and `merge` are each other's inverse up to cropping.
-
-    Attributes:
-        size: spatial size of one piece.
-        groups: the pieces, grouped by their number of taps (pieces without taps are left out).
-        split: (N, *output_size, ...) -> (pieces, N, *size, ...).
-        merge: (pieces, N, *size, C) -> (N, *output_size, C).
-        count: number of pieces.
-    """
-
-    size: Ints
-    groups: list[Pieces]
-    split: Callable[[jax.Array], jax.Array]
-    merge: Callable[[jax.Array], jax.Array]
-    count: int
+    inputs: jax.Array
+    neighbours: Any
+    mask: Any
 
 
 def limitation(problem: Problem, operands: Operands) -> str | None:
@@ -86,118 +50,119 @@ def limitation(problem: Problem, operands: Operands) -> str | None:
     return None
 
 
-def contract(problem: Problem, operands: Operands) -> tuple[jax.Array, jax.Array | None]:
+def contract(problem: Problem, operands: Operands) -> Sums:
     """See `problem.Implementation`."""
     geometry = problem.geometry
     batch = operands.inputs.shape[0]
     if 0 in (batch, *geometry.output_size):
-        return _empty(problem, operands)
+        return _zeros(problem, operands.inputs, operands.kernel, (batch, *geometry.output_size))
     is_transposed = any(s != 1 for s in geometry.spread)
-    cut = _phases(geometry) if is_transposed else _bands(geometry, batch)
-    centres = None if operands.centres is None else cut.split(operands.centres)
-    weights = (
-        None if operands.weights is None else _taps_first(cut.split(operands.weights), geometry)
-    )
+    cut = phases(geometry) if is_transposed else bands(geometry, batch)
     sources, origin = _padded_sources(problem, operands, cut)
-    outputs, order = [], []
+    if isinstance(operands.guided_by, GuideFeatures):
+        of_pieces = cut.split(operands.guided_by.centres)
+    else:
+        of_pieces = _taps_first(cut.split(operands.guided_by), geometry)
+    parts, order = [], []
     for pieces in cut.groups:
-        outputs.append(
-            _scan_pieces(problem, operands, pieces, cut, sources, origin, centres, weights)
-        )
-        order.extend(pieces.members)
-    absent = sorted(set(range(cut.count)) - set(order))
-    if absent:  # phases that no tap reaches
+        parts.append(_scan_pieces(problem, operands, pieces, cut.size, sources, origin, of_pieces))
+        order += pieces.members.tolist()
+    if absent := sorted(set(range(cut.number)) - set(order)):  # phases that no tap reaches
         lead = (len(absent), batch, *cut.size)
-        zeros = _zeros(problem, operands, lead, operands.kernel)
-        outputs.append(zeros)
-        order.extend(absent)
-    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *outputs)
-    if order != list(range(cut.count)):
-        joined = jax.tree.map(lambda parts: parts[np.argsort(order)], joined)
+        parts.append(_zeros(problem, operands.inputs, operands.kernel, lead))
+        order += absent
+    joined = jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
+    if order != sorted(order):
+        joined = jax.tree.map(lambda array: array[np.argsort(order)], joined)
     return jax.tree.map(cut.merge, joined)
-
-
-# ------------------------------------------------------------------------------------ the two scans
-
-
-class Sources(NamedTuple):
-    """What the taps read, padded: one sample each of inputs, guide and mask."""
-
-    inputs: jax.Array
-    neighbours: jax.Array | None
-    mask: jax.Array | None
 
 
 def _scan_pieces(
     problem: Problem,
     operands: Operands,
     pieces: Pieces,
-    cut: Cut,
+    size: Ints,
     sources: Sources,
     origin: np.ndarray,
-    centres: jax.Array | None,
-    weights: jax.Array | None,
-) -> tuple[jax.Array, jax.Array | None]:
-    """The pieces' two sums, (P, N, *size, D) and (P, N, *size, 1 or C)."""
-    kernel = operands.kernel.reshape(-1, *operands.kernel.shape[problem.geometry.ndim :])
-    parts = kernel[pieces.taps] if pieces.of_phases else None
-    extent = pieces.extent(cut.size)
+    of_pieces: jax.Array,
+) -> Sums:
+    """The pieces' two sums, (P, N, *size, D) and (P, N, *size, 1 or C).
 
-    def piece(_: None, xs: tuple) -> tuple[None, tuple]:
-        start, centre, weight, part = xs
+    Args:
+        problem: of the operation.
+        operands: of the operation, for its affinity and kernel.
+        pieces: a group of the cut output's.
+        size: spatial size of a piece.
+        sources: what the taps read.
+        origin: place of the unpadded input's first sample in the sources.
+        of_pieces: (pieces, N, *size, G) centres, or (pieces, T, N, *size, ...) given affinities.
+    """
+    kernel = operands.kernel.reshape(-1, *operands.kernel.shape[problem.geometry.ndim :])
+    is_guided = isinstance(operands.guided_by, GuideFeatures)
+    affinity = operands.guided_by.affinity if is_guided else None  # type: ignore[union-attr]
+    extent = pieces.extent(size)
+    # Bands are all the pieces there are, and share the whole kernel.
+    kernels = kernel[pieces.taps] if pieces.of_phases else None
+    if pieces.of_phases:
+        taps = () if is_guided else (pieces.taps,)
+        members = pieces.members if is_guided else pieces.members[:, None]
+        of_pieces = of_pieces[(members, *taps)]
+
+    def piece(_: None, xs: tuple) -> tuple[None, Sums]:
+        start, centre_or_weights, own_kernel = xs
         region = jax.tree.map(lambda source: _slice(source, start, extent), sources)
+        whole = kernel if own_kernel is None else own_kernel
         return None, _scan_taps(
             problem,
-            operands.affinity,
+            affinity,
             region,
-            centre,
-            weight,
-            kernel if part is None else part,
+            centre_or_weights,
+            whole,
             pieces.offsets,
             pieces.strides,
-            cut.size,
+            size,
         )
 
-    xs = (
-        jnp.asarray(pieces.starts + origin, jnp.int32),
-        centres[pieces.members] if pieces.of_phases and centres is not None else centres,
-        weights[pieces.members[:, None], pieces.taps]
-        if pieces.of_phases and weights is not None
-        else weights,
-        parts,
-    )
-    return lax.scan(jax.checkpoint(piece), None, xs)[1]
+    xs = (jnp.asarray(pieces.starts + origin, jnp.int32), of_pieces, kernels)
+    body = jax.checkpoint(piece)
+    if len(pieces.members) == 1:  # a loop less to compile
+        sums = body(None, jax.tree.map(lambda array: array[0], xs))[1]
+        return jax.tree.map(lambda array: array[None], sums)
+    return lax.scan(body, None, xs)[1]
 
 
 def _scan_taps(
     problem: Problem,
-    affinity: object | None,
+    affinity: Affinity | None,
     region: Sources,
-    centre: jax.Array | None,
-    weights: jax.Array | None,
+    centre_or_weights: jax.Array,
     kernel: jax.Array,
     offsets: np.ndarray,
     strides: Ints,
     size: Ints,
-) -> tuple[jax.Array, jax.Array | None]:
+) -> Sums:
     """One piece's two sums: (N, *size, D) and (N, *size, 1 or C)."""
 
-    def tap(sums: tuple, xs: tuple) -> tuple[tuple, None]:
+    def tap(sums: Sums, xs: tuple) -> tuple[Sums, None]:
         offset, weight, kernel_tap = xs
-        if weight is None:
-            neighbour = _strided(region.neighbours, offset, size, strides)
-            weight = _weight(problem, affinity, neighbour, centre).astype(region.inputs.dtype)
+        if affinity is not None:
+            neighbour, centre = (
+                _strided(region.neighbours, offset, size, strides),
+                centre_or_weights,
+            )
+            if problem.channel_wise:
+                neighbour, centre = neighbour[..., None], centre[..., None]
+            weight = affinity(neighbour, centre).astype(region.inputs.dtype)
         if not problem.channel_wise:
             weight = weight[..., None]
         total, denominator = sums
-        total = total + _tap_product(
-            problem, size, strides, region.inputs, weight, kernel_tap, offset
-        )
+        total += _tap_product(problem, size, strides, region.inputs, weight, kernel_tap, offset)
         if denominator is not None:
-            denominator = denominator + weight * _strided(region.mask, offset, size, strides)
+            denominator += weight * _strided(region.mask, offset, size, strides)
         return (total, denominator), None
 
-    zeros = _zeros(problem, region, (region.inputs.shape[0], *size), kernel)
+    zeros = _zeros(problem, region.inputs, kernel, (region.inputs.shape[0], *size))
+    weights = centre_or_weights if affinity is None else None
     xs = (jnp.asarray(offsets, jnp.int32), weights, kernel)
     return lax.scan(jax.checkpoint(tap), zeros, xs)[0]
 
@@ -254,14 +219,6 @@ def _tap_product_jvp(
     return product, jax.jvp(function, primals, tangents)[1]
 
 
-def _weight(
-    problem: Problem, affinity: object, neighbour: jax.Array, centre: jax.Array
-) -> jax.Array:
-    if problem.channel_wise:
-        neighbour, centre = neighbour[..., None], centre[..., None]
-    return affinity(neighbour, centre)  # type: ignore[operator]
-
-
 def _over_channels(weight: jax.Array, channels: int) -> jax.Array:
     """(..., 1) -> (..., channels), transposed into a product instead of a reduction."""
     if weight.shape[-1] == channels:
@@ -304,118 +261,6 @@ def _strided(array: jax.Array, start: jax.Array, size: Ints, strides: Ints) -> j
     return lax.slice(block, (0,) * block.ndim, block.shape, (1, *strides, 1))
 
 
-# ------------------------------------------------------------------------------- cutting the output
-
-
-def _bands(geometry: Geometry, batch: int) -> Cut:
-    """Bands of rows, as many as keep the temporary arrays small."""
-    rows, *rest = geometry.output_size
-    positions = batch * math.prod(geometry.output_size)
-    wanted = min(-(-positions // _BAND_POSITIONS), _MAX_BANDS, rows)
-    height = -(-rows // wanted)
-    count = -(-rows // height)
-    size = (height, *rest)
-    low = np.array([low for low, _ in geometry.padding])
-    starts = np.zeros((count, geometry.ndim), int)
-    starts[:, 0] = np.arange(count) * height * geometry.strides[0]
-    dilation = np.array(geometry.kernel_dilation)
-    offsets = np.array(list(np.ndindex(geometry.window))) * dilation
-    taps = np.tile(np.arange(geometry.num_taps), (count, 1))
-    pieces = Pieces(
-        np.arange(count), starts - low, offsets, geometry.strides, taps, of_phases=False
-    )
-
-    def split(array: jax.Array) -> jax.Array:
-        config = [(0, 0, 0)] * array.ndim
-        config[1] = (0, count * height - rows, 0)
-        array = lax.pad(array, jnp.zeros((), array.dtype), config)
-        array = array.reshape(array.shape[0], count, height, *array.shape[2:])
-        return jnp.moveaxis(array, 1, 0)
-
-    def merge(parts: jax.Array) -> jax.Array:
-        parts = jnp.moveaxis(parts, 0, 1)
-        return parts.reshape(parts.shape[0], count * height, *parts.shape[3:])[:, :rows]
-
-    return Cut(size, [pieces], split, merge, count)
-
-
-def _phases(geometry: Geometry) -> Cut:
-    """The phases of the stride, grouped by their number of taps along every axis."""
-    n = geometry.ndim
-    stride, output_size = geometry.spread, geometry.output_size
-    size = tuple(-(-o // s) for o, s in zip(output_size, stride, strict=True))
-    axes = [_axis_phases(geometry, axis) for axis in range(n)]
-    groups: dict[Ints, list[Ints]] = {}
-    for phase in np.ndindex(stride):
-        counts = tuple(len(axes[axis][r][0]) for axis, r in enumerate(phase))
-        if 0 not in counts:
-            groups.setdefault(counts, []).append(phase)
-    return Cut(
-        size,
-        [_phase_pieces(geometry, axes, phases) for phases in groups.values()],
-        lambda array: _split_phases(array, stride, size),
-        lambda parts: _merge_phases(parts, stride, output_size),
-        math.prod(stride),
-    )
-
-
-def _axis_phases(geometry: Geometry, axis: int) -> list[tuple[list[int], list[int]]]:
-    """For every phase of one axis: its taps, and the input that each reads for the phase's output 0."""
-    low, _ = geometry.padding[axis]
-    stride, dilation = geometry.spread[axis], geometry.kernel_dilation[axis]
-    phases = []
-    for phase in range(stride):
-        positions = {t: phase - low + t * dilation for t in range(geometry.window[axis])}
-        taps = [t for t, position in positions.items() if position % stride == 0]
-        phases.append((taps, [positions[t] // stride for t in taps]))
-    return phases
-
-
-def _phase_pieces(geometry: Geometry, axes: list, phases: list[Ints]) -> Pieces:
-    members, starts, taps = [], [], []
-    for phase in phases:
-        axis_taps = [axes[axis][r][0] for axis, r in enumerate(phase)]
-        axis_reads = [axes[axis][r][1] for axis, r in enumerate(phase)]
-        members.append(np.ravel_multi_index(phase, geometry.spread))
-        starts.append([reads[0] for reads in axis_reads])
-        taps.append(
-            [np.ravel_multi_index(t, geometry.window) for t in itertools.product(*axis_taps)]
-        )
-    # Successive taps of any phase are equally far apart on the input, so one phase speaks for all.
-    offsets = [[read - reads[0] for read in reads] for reads in axis_reads]
-    return Pieces(
-        np.array(members),
-        np.array(starts),
-        np.array(list(itertools.product(*offsets))),
-        (1,) * geometry.ndim,
-        np.array(taps),
-        of_phases=True,
-    )
-
-
-def _split_phases(array: jax.Array, stride: Ints, size: Ints) -> jax.Array:
-    n = len(stride)
-    config = [(0, 0, 0)] * array.ndim
-    for axis in range(n):
-        config[1 + axis] = (0, size[axis] * stride[axis] - array.shape[1 + axis], 0)
-    array = lax.pad(array, jnp.zeros((), array.dtype), config)
-    paired = itertools.chain.from_iterable(zip(size, stride, strict=True))
-    array = array.reshape(array.shape[0], *paired, *array.shape[1 + n :])
-    phase_axes = tuple(2 + 2 * axis for axis in range(n))
-    array = jnp.moveaxis(array, phase_axes, tuple(range(n)))
-    return array.reshape(-1, *array.shape[n:])
-
-
-def _merge_phases(parts: jax.Array, stride: Ints, output_size: Ints) -> jax.Array:
-    n = len(stride)
-    size = parts.shape[2 : 2 + n]
-    parts = parts.reshape(*stride, *parts.shape[1:])
-    parts = jnp.moveaxis(parts, tuple(range(n)), tuple(2 + 2 * axis for axis in range(n)))
-    full = tuple(q * s for q, s in zip(size, stride, strict=True))
-    merged = parts.reshape(parts.shape[0], *full, parts.shape[-1])
-    return merged[(slice(None), *(slice(0, o) for o in output_size))]
-
-
 def _taps_first(weights: jax.Array, geometry: Geometry) -> jax.Array:
     """(P, N, *size, *window, ...) -> (P, T, N, *size, ...)."""
     n = geometry.ndim
@@ -428,34 +273,27 @@ def _padded_sources(problem: Problem, operands: Operands, cut: Cut) -> tuple[Sou
     """The sources padded (or cropped) to what the pieces read, and the input's place in them."""
     size = np.array(problem.geometry.input_size)
     starts = [pieces.starts.min(axis=0) for pieces in cut.groups]
-    ends = [pieces.starts.max(axis=0) + np.array(pieces.extent(cut.size)) for pieces in cut.groups]
+    ends = [pieces.starts.max(axis=0) + pieces.extent(cut.size) for pieces in cut.groups]
     low = -np.min(starts, axis=0) if starts else np.zeros_like(size)
     high = np.max(ends, axis=0) - size if ends else np.zeros_like(size)
 
     def pad(array: jax.Array) -> jax.Array:
         return pad_spatially(array, low.tolist(), high.tolist())
 
+    guided_by = operands.guided_by
     sources = Sources(
         pad(operands.inputs),
-        None if operands.neighbours is None else pad(operands.neighbours),
+        pad(guided_by.neighbours) if isinstance(guided_by, GuideFeatures) else None,
         pad(operands.sample_weights()) if problem.normalize else None,
     )
     return sources, low
 
 
-def _zeros(
-    problem: Problem, source: Operands | Sources, lead: Ints, kernel: jax.Array
-) -> tuple[jax.Array, jax.Array | None]:
+def _zeros(problem: Problem, inputs: jax.Array, kernel: jax.Array, lead: Ints) -> Sums:
     """Two sums of nothing, with these leading dimensions."""
-    channels = source.inputs.shape[-1]
+    channels = inputs.shape[-1]
     features = channels if problem.feature_group_count is None else kernel.shape[-1]
-    outputs = jnp.zeros((*lead, features), source.inputs.dtype)
+    outputs = jnp.zeros((*lead, features), inputs.dtype)
     if not problem.normalize:
         return outputs, None
-    return outputs, jnp.zeros((*lead, channels if problem.channel_wise else 1), outputs.dtype)
-
-
-def _empty(problem: Problem, operands: Operands) -> tuple[jax.Array, jax.Array | None]:
-    """An output without elements: nothing to scan over."""
-    lead = (operands.inputs.shape[0], *problem.geometry.output_size)
-    return _zeros(problem, operands, lead, operands.kernel)
+    return outputs, jnp.zeros((*lead, channels if problem.channel_wise else 1), inputs.dtype)
