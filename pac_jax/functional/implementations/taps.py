@@ -124,11 +124,10 @@ def _scan_pieces(
         )
 
     xs = (jnp.asarray(pieces.starts + origin, jnp.int32), of_pieces, kernels)
-    body = jax.checkpoint(piece)
-    if len(pieces.members) == 1:  # a loop less to compile
-        sums = body(None, jax.tree.map(lambda array: array[0], xs))[1]
+    if len(pieces.members) == 1:  # a loop less to compile, and nothing to rematerialise
+        sums = piece(None, jax.tree.map(lambda array: array[0], xs))[1]
         return jax.tree.map(lambda array: array[None], sums)
-    return lax.scan(body, None, xs)[1]
+    return lax.scan(jax.checkpoint(piece), None, xs)[1]
 
 
 def _scan_taps(
