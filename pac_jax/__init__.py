@@ -1,6 +1,13 @@
-"""Pixel-adaptive convolution in JAX."""
+"""Pixel-adaptive convolution in JAX: convolutions whose kernels adapt to a guide at every pixel.
 
-from pac_jax import filters
+    >>> import jax.numpy as jnp
+    >>> import pac_jax
+    >>> inputs, guide = jnp.ones((1, 24, 32, 4)), jnp.ones((1, 24, 32, 3))
+    >>> pac_jax.pac_conv(inputs, guide, jnp.ones((5, 5, 4, 8))).shape
+    (1, 24, 32, 8)
+"""
+
+from pac_jax import convert, filters, models, nn
 from pac_jax.functional.affinity import Affinity, Gaussian, Inverse
 from pac_jax.functional.affinity_map import pac_affinity
 from pac_jax.functional.conv import (
@@ -16,7 +23,10 @@ __all__ = [
     "Affinity",
     "Gaussian",
     "Inverse",
+    "convert",
     "filters",
+    "models",
+    "nn",
     "pac_affinity",
     "pac_conv",
     "pac_conv_transpose",
