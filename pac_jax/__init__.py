@@ -1,5 +1,6 @@
 """Pixel-adaptive convolution in JAX: convolutions whose kernels adapt to a guide at every pixel.
 
+Example:
     >>> import jax.numpy as jnp
     >>> import pac_jax
     >>> inputs, guide = jnp.ones((1, 24, 32, 4)), jnp.ones((1, 24, 32, 3))

@@ -127,17 +127,17 @@ def test_an_error_while_rendering_reaches_the_consumer(monkeypatch):
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, monkeypatch):
     whole = train(SMOKE, tmp_path / "whole", QUIET)
 
-    class PowerCut(Exception):
+    class PowerCutError(Exception):
         pass
 
     def interrupted(config, first_step, ahead=3):
         for step, batch in batches(config, first_step, ahead):
             if step == 7:  # after the checkpoint of 5 updates
-                raise PowerCut
+                raise PowerCutError
             yield step, batch
 
     monkeypatch.setattr("experiments.joint_upsampling.train.batches", interrupted)
-    with pytest.raises(PowerCut):
+    with pytest.raises(PowerCutError):
         train(SMOKE, tmp_path / "cut", QUIET)
     monkeypatch.undo()
     resumed = train(SMOKE, tmp_path / "cut", QUIET)

@@ -52,7 +52,9 @@ def _explicit_pairs(padding: int | Sequence[tuple[int, int]], n: int) -> Pairs:
 
 def _reach(window: Sequence[int], dilation: Ints) -> tuple[int, ...]:
     """The extent of a dilated window."""
-    return tuple((k - 1) * d + 1 for k, d in zip(window, _per_dimension(dilation, len(window))))
+    return tuple(
+        (k - 1) * d + 1 for k, d in zip(window, _per_dimension(dilation, len(window)), strict=False)
+    )
 
 
 def lax_padding(
@@ -80,7 +82,9 @@ def lax_padding(
     if padding not in ("SAME", "SAME_LOWER"):
         raise ValueError(f"unknown padding {padding!r}")
     pairs = []
-    for size, reach, s in zip(in_size, _reach(window, dilation), _per_dimension(strides, n)):
+    for size, reach, s in zip(
+        in_size, _reach(window, dilation), _per_dimension(strides, n), strict=False
+    ):
         output = -(-size // s)
         total = max((output - 1) * s + reach - size, 0)
         smaller, larger = total // 2, total - total // 2
@@ -104,7 +108,7 @@ def lax_transpose_padding(
     if not isinstance(padding, str):
         return _explicit_pairs(padding, n)
     pairs = []
-    for reach, s in zip(_reach(window, dilation), _per_dimension(strides, n)):
+    for reach, s in zip(_reach(window, dilation), _per_dimension(strides, n), strict=False):
         if padding == "SAME":  # the output is s times the input
             total = reach + s - 2
             low = reach - 1 if s >= reach else -(-total // 2)
@@ -125,7 +129,7 @@ def _check_window(window: Sequence[int]) -> tuple[int, ...]:
 
 
 def _inside(position: Sequence[int], size: Sequence[int]) -> bool:
-    return all(0 <= p < extent for p, extent in zip(position, size))
+    return all(0 <= p < extent for p, extent in zip(position, size, strict=False))
 
 
 def _output_size(
@@ -134,7 +138,11 @@ def _output_size(
     return tuple(
         max((size + low + high - reach) // s + 1, 0)
         for size, (low, high), reach, s in zip(
-            in_size, pairs, _reach(window, dilation), _per_dimension(strides, len(window))
+            in_size,
+            pairs,
+            _reach(window, dilation),
+            _per_dimension(strides, len(window)),
+            strict=False,
         )
     )
 
@@ -149,7 +157,8 @@ def _conv_geometry(
 
     def source(output: Index, tap: Index) -> Index | None:
         position = tuple(
-            o * s - low + t * d for o, s, (low, _), t, d in zip(output, stride, pairs, tap, step)
+            o * s - low + t * d
+            for o, s, (low, _), t, d in zip(output, stride, pairs, tap, step, strict=False)
         )
         return position if _inside(position, in_size) else None
 
@@ -164,15 +173,17 @@ def _transpose_geometry(
     pairs = lax_transpose_padding(padding, window, strides, dilation)
     stride, step = _per_dimension(strides, n), _per_dimension(dilation, n)
     # s - 1 zeros between samples, none after the last.
-    spread = tuple(max((size - 1) * s + 1, 0) for size, s in zip(in_size, stride))
+    spread = tuple(max((size - 1) * s + 1, 0) for size, s in zip(in_size, stride, strict=False))
 
     def source(output: Index, tap: Index) -> Index | None:
-        on_spread = tuple(o - low + t * d for o, (low, _), t, d in zip(output, pairs, tap, step))
+        on_spread = tuple(
+            o - low + t * d for o, (low, _), t, d in zip(output, pairs, tap, step, strict=False)
+        )
         if not _inside(on_spread, spread):
             return None
-        if any(v % s for v, s in zip(on_spread, stride)):
+        if any(v % s for v, s in zip(on_spread, stride, strict=False)):
             return None  # one of the zeros in between
-        return tuple(v // s for v, s in zip(on_spread, stride))
+        return tuple(v // s for v, s in zip(on_spread, stride, strict=False))
 
     return _output_size(spread, window, 1, pairs, dilation), source
 
@@ -247,7 +258,7 @@ def _smoothed_at(guide: np.ndarray, position: Sequence[int], weights: np.ndarray
     """The smoothed guide (*spatial, G) of one image at one position, which may lie outside it."""
     total = np.zeros(guide.shape[-1])
     for tap in np.ndindex(*weights.shape):
-        read = tuple(p + t - k // 2 for p, t, k in zip(position, tap, weights.shape))
+        read = tuple(p + t - k // 2 for p, t, k in zip(position, tap, weights.shape, strict=False))
         if _inside(read, guide.shape[:-1]):
             total += weights[tap] * guide[read]
     return total
@@ -302,7 +313,7 @@ def _raw_affinity(
         # smoothed infinite zero extension, not the zero extension of the smoothed image.
         middle = tuple(
             o * s - low + d * (k // 2)
-            for o, s, (low, _), d, k in zip(output, stride, pairs, step, window)
+            for o, s, (low, _), d, k in zip(output, stride, pairs, step, window, strict=False)
         )
         if smoothing is not None:
             centre = _smoothed_at(guide[image], middle, smoothing)

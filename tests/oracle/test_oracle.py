@@ -107,7 +107,7 @@ def test_golden_gradients(case):
     assert {"inputs", "guide"} <= set(values)
 
     def loss(*args):
-        arrays = dict(zip(values, args))
+        arrays = dict(zip(values, args, strict=False))
         function = affinity_function(
             affinity, arrays.pop("alpha", None), arrays.pop("exponent", None)
         )
@@ -170,10 +170,10 @@ def constant(_neighbour, _centre):
 def test_conv_with_constant_affinity_is_lax(n, padding, seed):
     rng = np.random.default_rng([n, seed])
     window, strides, dilation = random_geometry(rng, n)
-    reach = [(k - 1) * d + 1 for k, d in zip(window, dilation)]
+    reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=False)]
     if padding == "explicit":  # crops on one side, pads wider than the window on the other
         padding = [(int(rng.integers(-1, 2)), int(rng.integers(0, r + 2))) for r in reach]
-    size = [int(extent) + r for extent, r in zip(rng.integers(1, 5, n), reach)]
+    size = [int(extent) + r for extent, r in zip(rng.integers(1, 5, n), reach, strict=False)]
     groups = int(rng.choice([1, 2]))
     inputs = rng.standard_normal((2, *size, 4))
     kernel = rng.standard_normal((*window, 4 // groups, 6))
@@ -208,12 +208,12 @@ def test_conv_with_constant_affinity_is_lax(n, padding, seed):
 def test_conv_transpose_with_constant_affinity_is_lax(n, padding, seed):
     rng = np.random.default_rng([n, seed])
     window, strides, dilation = random_geometry(rng, n)
-    reach = [(k - 1) * d + 1 for k, d in zip(window, dilation)]
+    reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=False)]
     if padding == "explicit":
         padding = [(int(rng.integers(-1, 2)), int(rng.integers(r, r + 3))) for r in reach]
     size = [int(extent) for extent in rng.integers(2, 5, n)]
     if padding == 2:  # enough of them for an output
-        size = [max(extent, r) for extent, r in zip(size, reach)]
+        size = [max(extent, r) for extent, r in zip(size, reach, strict=False)]
     inputs = rng.standard_normal((2, *size, 3))
     kernel = rng.standard_normal((*window, 3, 2))
     pairs = [(padding, padding)] * n if isinstance(padding, int) else padding
