@@ -42,7 +42,7 @@ class Config:
     batch_size: int = 4
     crop: int = 96
     border: int = 6
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     warmup_steps: int = 50
     gradient_clip: float = 1.0
     seed: int = 0

@@ -20,19 +20,33 @@ from pac_jax.models import target_range
 Upsampler = Callable[[jax.Array, jax.Array], jax.Array]
 
 
-def upsample(model: nnx.Module, target_low: jax.Array, guide: jax.Array) -> jax.Array:
+def upsample(
+    model: nnx.Module, target_low: jax.Array, guide: jax.Array, margin: int = 4
+) -> jax.Array:
     """The network's answer in the target's own units.
+
+    The networks pad with zeros, which disturbs their answer at the border; and training leaves the
+    border out. So the image is continued by its last pixels, and the continuation cut off again.
 
     Args:
         model: called as `model(target_low, guide)`.
         target_low: (N, h, w, C).
         guide: (N, H, W, 3).
+        margin: low-resolution pixels of continuation at every side.
 
     Returns:
         (N, H, W, C).
     """
     values = target_range(target_low)
-    return values.restore(nnx.jit(model)(values.normalize(target_low), guide))
+    factor = guide.shape[1] // target_low.shape[1]
+    target_low, continued = (
+        jnp.pad(array, ((0, 0), (width, width), (width, width), (0, 0)), mode="edge")
+        for array, width in ((target_low, margin), (guide, margin * factor))
+    )
+    result = values.restore(nnx.jit(model)(values.normalize(target_low), continued))
+    height, width = guide.shape[1:3]
+    first = margin * factor
+    return result[:, first : first + height, first : first + width]
 
 
 def methods(config: Config, model: nnx.Module) -> dict[str, Upsampler]:

@@ -60,13 +60,13 @@ def comparison(
 
 
 def detail_window(truth: np.ndarray, valid: np.ndarray, size: int = 120) -> tuple[slice, slice]:
-    """The square with the most steps in the target among those measured throughout."""
-    step = np.abs(np.diff(truth, axis=1, prepend=truth[:, :1])) > 2
+    """The square with the most measured steps in the target."""
+    step = (np.abs(np.diff(truth, axis=1, prepend=truth[:, :1])) > 2) & valid
     best, window = -1.0, (slice(0, size), slice(0, size))
     for y in range(0, truth.shape[0] - size + 1, size // 4):
         for x in range(0, truth.shape[1] - size + 1, size // 4):
             square = (slice(y, y + size), slice(x, x + size))
-            score = step[square].mean() - 2 * (1 - valid[square].mean())
+            score = step[square].mean()
             if score > best:
                 best, window = score, square
     return window

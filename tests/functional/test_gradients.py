@@ -30,7 +30,12 @@ def everything(operator: str, n: int, normalize: bool, affinity: str, mask: bool
     if operator == "pool":
         values["weights"] = rng.uniform(0.5, 1.5, window)
     else:
-        values |= {"kernel": rng.standard_normal((*window, 2, 3)), "bias": rng.standard_normal(3)}
+        # Fewer or more features than channels: an implementation may take another order of products.
+        out = 1 if transposed else 3
+        values |= {
+            "kernel": rng.standard_normal((*window, 2, out)),
+            "bias": rng.standard_normal(out),
+        }
     if affinity == "inverse":
         values |= {"alpha": np.float64(0.4), "exponent": np.float64(0.7)}
 
