@@ -13,7 +13,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test with an argument `implementation` is run for each one that is registered."""
-    if "implementation" in metafunc.fixturenames:
+    marks = metafunc.definition.iter_markers("parametrize")
+    own = any("implementation" in str(mark.args[0]) for mark in marks)
+    if "implementation" in metafunc.fixturenames and not own:
         metafunc.parametrize("implementation", list(IMPLEMENTATIONS))
 
 

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from pac_jax.functional.geometry import Ints, channels_last, pad_spatially
 
@@ -138,6 +138,8 @@ class Inverse(_SmoothedAffinity):
     smoothing: Smoothing = None
 
     def __post_init__(self) -> None:
+        _check_number(self.alpha, "alpha")
+        _check_number(self.exponent, "exponent")
         if not isinstance(self.asymmetric, bool):
             raise TypeError(f"asymmetric is {self.asymmetric!r}; it needs True or False")
         _check_smoothing(self.smoothing)
@@ -148,9 +150,41 @@ class Inverse(_SmoothedAffinity):
         if self.asymmetric:
             difference = jnp.maximum(difference, 0)
         squared = squared_norm(difference) + 1e-4  # keeps every derivative finite at equal features
-        alpha = jnp.asarray(self.alpha, squared.dtype)
-        exponent = jnp.asarray(self.exponent, squared.dtype)
+        alpha = _number(self.alpha, "alpha", squared.dtype)
+        exponent = _number(self.exponent, "exponent", squared.dtype)
         return alpha + squared ** (exponent / 2)
+
+
+def evaluate_affinity(
+    affinity: Affinity,
+    neighbour: jax.Array,
+    centre: jax.Array,
+    *,
+    channel_wise: bool,
+    dtype: DTypeLike,
+) -> jax.Array:
+    """Call an affinity, which the user may have written, and check what it gives.
+
+    Args:
+        affinity: to call.
+        neighbour: (..., G).
+        centre: (..., G).
+        channel_wise: whether every channel has an affinity of its own.
+        dtype: of the weights.
+
+    Returns:
+        (..., 1), or (..., G) if channel-wise.
+    """
+    if channel_wise:
+        neighbour, centre = neighbour[..., None], centre[..., None]
+    weights = affinity(neighbour, centre)
+    if jnp.shape(weights) != neighbour.shape[:-1]:
+        raise ValueError(
+            f"affinity gave weights of shape {jnp.shape(weights)} for features of shape "
+            f"{neighbour.shape}; it needs {neighbour.shape[:-1]}, one weight per feature vector"
+        )
+    weights = jnp.asarray(weights).astype(dtype)
+    return weights if channel_wise else weights[..., None]
 
 
 def squared_norm(difference: jax.Array) -> jax.Array:
@@ -236,6 +270,18 @@ def smoothing_weights(affinity: object, ndim: int, dtype: jnp.dtype) -> jax.Arra
             "the smoothing weights need one for each"
         )
     return weights
+
+
+def _number(value: ArrayLike, name: str, dtype: DTypeLike) -> jax.Array:
+    # Not before it is used: under vmap an array of numbers becomes one number only here.
+    if jnp.shape(value) != ():
+        raise ValueError(f"{name} has shape {jnp.shape(value)}; it needs a single number")
+    return jnp.asarray(value, dtype)
+
+
+def _check_number(value: ArrayLike, name: str) -> None:
+    if value is None or isinstance(value, str):
+        raise TypeError(f"{name} is {value!r}; it needs a number")
 
 
 def _check_smoothing(smoothing: Smoothing) -> None:

@@ -10,7 +10,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from pac_jax.functional import arguments, operators
-from pac_jax.functional.affinity import Affinity, Gaussian
+from pac_jax.functional.affinity import Affinity, Gaussian, evaluate_affinity
 from pac_jax.functional.geometry import Geometry, Padding, conv_geometry, pad_spatially
 from pac_jax.functional.problem import GuideFeatures, divide_or_zero, mask_renormalisation
 
@@ -99,13 +99,12 @@ def _affinity_map(
 ) -> jax.Array:
     affinity, neighbours, centres = features
 
-    def weight(neighbour: jax.Array, centre: jax.Array) -> jax.Array:
-        if channel_wise:
-            neighbour, centre = neighbour[..., None], centre[..., None]
-        weights = affinity(neighbour, centre)
-        return weights if channel_wise else weights[..., None]
+    def weight(neighbour: jax.Array) -> jax.Array:
+        return evaluate_affinity(
+            affinity, neighbour, centres, channel_wise=channel_wise, dtype=neighbours.dtype
+        )
 
-    weights = _for_every_tap(geometry, lambda f: weight(f, centres), neighbours)
+    weights = _for_every_tap(geometry, weight, neighbours)
     if normalize or mask is not None:
         ones = jnp.ones((1, *neighbours.shape[1:-1], 1), neighbours.dtype)
         samples = ones if mask is None else mask

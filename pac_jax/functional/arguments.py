@@ -5,6 +5,7 @@ Everything here looks at shapes and types alone, so it runs before and during tr
 
 import operator
 from collections.abc import Sequence
+from functools import partial
 from typing import SupportsIndex
 
 import jax
@@ -95,9 +96,12 @@ def per_dimension(value: int | Sequence[int], ndim: int, name: str) -> Ints:
 
 
 def _integer(value: object, name: str, whole: object) -> int:
-    if not isinstance(value, SupportsIndex) or isinstance(value, bool):
-        raise TypeError(f"{name} is {whole!r}; it needs integers")
-    return operator.index(value)
+    try:
+        if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:  # an array has __index__, but may be no single integer
+        pass
+    raise TypeError(f"{name} is {whole!r}; it needs integers")
 
 
 def check_kernel(kernel: jax.Array, inputs: jax.Array, groups: int) -> Ints:
@@ -111,6 +115,11 @@ def check_kernel(kernel: jax.Array, inputs: jax.Array, groups: int) -> Ints:
     check_rank(inputs, "inputs", len(window), "kernel")
     groups = _integer(groups, "feature_group_count", groups)
     channels = inputs.shape[-1]
+    if not channels or not kernel.shape[-1]:
+        raise ValueError(
+            f"inputs have {channels} channels and kernel has {kernel.shape[-1]} output features; both "
+            "need at least one"
+        )
     if groups < 1 or channels % groups:
         raise ValueError(
             f"feature_group_count is {groups}; it needs to be positive and divide the inputs' "
@@ -186,9 +195,13 @@ def check_weights(weights: jax.Array, inputs: Ints, geometry: Geometry, channel_
 
 def output_dtype(preferred: DTypeLike | None, inputs: DTypeLike) -> jnp.dtype:
     """The output's type."""
-    dtype = jnp.dtype(inputs if preferred is None else preferred)
+    needed = f"preferred_element_type is {preferred}; it needs a floating-point type"
+    try:
+        dtype = jnp.dtype(inputs if preferred is None else preferred)
+    except TypeError as error:
+        raise TypeError(needed) from error
     if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"preferred_element_type is {dtype}; it needs a floating-point type")
+        raise TypeError(needed)
     return dtype
 
 
@@ -203,7 +216,15 @@ def at_least_float32(*dtypes: DTypeLike) -> jnp.dtype:
 
 def hashable_precision(precision: lax.PrecisionLike) -> lax.PrecisionLike:
     """The precision as a static argument."""
-    return tuple(precision) if isinstance(precision, list) else precision
+    hashable = tuple(precision) if isinstance(precision, list) else precision
+    try:  # lax checks it when it traces a product, without naming the argument
+        jax.eval_shape(partial(jnp.dot, precision=hashable), jnp.zeros(1), jnp.zeros(1))
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"precision is {precision!r}; it needs None, 'default', 'high', 'highest', or what else "
+            "jax.lax.dot_general takes"
+        ) from error
+    return hashable
 
 
 def check_flag(value: object, name: str) -> None:

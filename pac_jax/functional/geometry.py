@@ -94,7 +94,9 @@ def conv_geometry(
     if pairs is None:
         reach = tuple((k - 1) * d + 1 for k, d in zip(window, kernel_dilation, strict=True))
         pairs = tuple(lax.padtype_to_pads(input_size, reach, strides, str(padding)))
-    return Geometry(input_size, window, strides, pairs, kernel_dilation, (1,) * len(window))
+    return _checked(
+        Geometry(input_size, window, strides, pairs, kernel_dilation, (1,) * len(window))
+    )
 
 
 def transpose_geometry(
@@ -112,7 +114,18 @@ def transpose_geometry(
             _transpose_pair(str(padding), (k - 1) * d + 1, s)
             for k, d, s in zip(window, kernel_dilation, strides, strict=True)
         )
-    return Geometry(input_size, window, (1,) * len(window), pairs, kernel_dilation, strides)
+    return _checked(
+        Geometry(input_size, window, (1,) * len(window), pairs, kernel_dilation, strides)
+    )
+
+
+def _checked(geometry: Geometry) -> Geometry:
+    for size, pair in zip(geometry.spread_size, geometry.padding, strict=True):
+        if size + sum(pair) < 0:
+            raise ValueError(
+                f"padding is {geometry.padding}; {pair} crops more than the {size} positions there are"
+            )
+    return geometry
 
 
 def _transpose_pair(padding: str, reach: int, stride: int) -> tuple[int, int]:
@@ -140,7 +153,7 @@ def _explicit_pairs(padding: Padding, ndim: int) -> Pairs | None:
             return ((_as_int(padding), _as_int(padding)),) * ndim
         pairs = tuple(_as_pair(entry) for entry in padding)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"padding is {padding!r}; {_PADDING_HELP}") from error
+        raise type(error)(f"padding is {padding!r}; {_PADDING_HELP}") from error
     if len(pairs) != ndim:
         raise ValueError(
             f"padding is {padding!r}, {len(pairs)} pairs; with {ndim} spatial dimensions, "

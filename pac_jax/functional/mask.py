@@ -48,7 +48,6 @@ def propagate_mask(
     Reference:
         Liu et al., "Image Inpainting for Irregular Holes Using Partial Convolutions", ECCV 2018.
     """
-    given = jnp.asarray(mask)
     samples = arguments.as_mask(mask, jnp.float32)
     window = arguments.window_shape(window_shape, "window_shape")
     arguments.check_rank(samples, "mask", len(window), "window_shape")
@@ -64,4 +63,4 @@ def propagate_mask(
     )
     # Counting, not adding up: many small soft values must not vanish in the sum.
     counts = window_sum((samples != 0).astype(jnp.float32), geometry)
-    return (counts > 0.5).astype(given.dtype)
+    return (counts > 0.5).astype(jnp.asarray(mask).dtype)

@@ -30,7 +30,7 @@ def everything(operator: str, n: int, normalize: bool, affinity: str, mask: bool
     if operator == "pool":
         values["weights"] = rng.uniform(0.5, 1.5, window)
     else:
-        # Fewer or more features than channels: an implementation may take another order of products.
+        # Fewer or more features than channels: the order of the products may depend on it.
         out = 1 if transposed else 3
         values |= {
             "kernel": rng.standard_normal((*window, 2, out)),

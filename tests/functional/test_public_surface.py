@@ -51,8 +51,11 @@ def public_names() -> set[str]:
 
 
 def functions():
-    """Every public function of the package and of its module of filters."""
-    modules = [pac_jax, *(getattr(pac_jax, name) for name in SUBMODULES & set(pac_jax.__all__))]
+    """Every public function of the package and of its public modules."""
+    modules = [
+        pac_jax,
+        *(getattr(pac_jax, name) for name in sorted(SUBMODULES & set(pac_jax.__all__))),
+    ]
     for module in modules:
         for name in getattr(module, "__all__", ()):
             if inspect.isfunction(getattr(module, name)):
@@ -87,10 +90,12 @@ def test_signature(name):
 
 
 @pytest.mark.parametrize("function", list(functions()))
-def test_every_function_says_what_it_takes_returns_and_raises_with_an_example(function):
+def test_every_function_is_documented(function):
     text = inspect.getdoc(function)
-    for section in ("Args:", "Returns:", "Raises:", "Example:"):
-        assert section in text, section
+    sections = ["Args:", "Returns:", "Example:"]
+    if function.__name__ in SIGNATURES:  # others may have nothing to refuse
+        sections.append("Raises:")
+    assert [section for section in sections if section not in text] == []
     assert ">>> " in text
     for name in inspect.signature(function).parameters:
         assert f"{name}: " in text.split("Args:")[1].split("Returns:")[0], name

@@ -25,7 +25,7 @@ def select(name: str | None, problem: Problem, operands: Operands) -> Implementa
         for module in IMPLEMENTATIONS.values():
             if module.limitation(problem, operands) is None:
                 return module
-    if name not in IMPLEMENTATIONS:
+    if not isinstance(name, str) or name not in IMPLEMENTATIONS:
         names = ", ".join(map(repr, IMPLEMENTATIONS))
         raise ValueError(
             f"implementation is {name!r}; pass one of {names}, or None for the fastest"

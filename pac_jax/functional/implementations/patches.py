@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from pac_jax.functional.affinity import evaluate_affinity
 from pac_jax.functional.geometry import Geometry, channels_last
 from pac_jax.functional.problem import GuideFeatures, Operands, Problem
 
@@ -49,10 +50,13 @@ def _affinity(problem: Problem, operands: Operands) -> jax.Array:
     function, samples, at_outputs = operands.guided_by
     neighbours = _patches(samples, geometry)  # (N, *output_size, T, G)
     centres = jnp.broadcast_to(jnp.expand_dims(at_outputs, -2), neighbours.shape)
-    if problem.channel_wise:
-        neighbours, centres = neighbours[..., None], centres[..., None]
-    affinity = function(neighbours, centres).astype(operands.inputs.dtype)
-    return affinity if problem.channel_wise else affinity[..., None]
+    return evaluate_affinity(
+        function,
+        neighbours,
+        centres,
+        channel_wise=problem.channel_wise,
+        dtype=operands.inputs.dtype,
+    )
 
 
 def _patches(array: jax.Array, geometry: Geometry) -> jax.Array:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from pac_jax.functional.affinity import Affinity
+from pac_jax.functional.affinity import Affinity, evaluate_affinity
 from pac_jax.functional.geometry import Geometry, Ints, pad_spatially
 from pac_jax.functional.implementations.pieces import Cut, Pieces, bands, phases
 from pac_jax.functional.problem import GuideFeatures, Operands, Problem
@@ -145,14 +145,14 @@ def _scan_taps(
     def tap(sums: Sums, xs: tuple) -> tuple[Sums, None]:
         offset, weight, kernel_tap = xs
         if affinity is not None:
-            neighbour, centre = (
+            weight = evaluate_affinity(
+                affinity,
                 _strided(region.neighbours, offset, size, strides),
                 centre_or_weights,
+                channel_wise=problem.channel_wise,
+                dtype=region.inputs.dtype,
             )
-            if problem.channel_wise:
-                neighbour, centre = neighbour[..., None], centre[..., None]
-            weight = affinity(neighbour, centre).astype(region.inputs.dtype)
-        if not problem.channel_wise:
+        elif not problem.channel_wise:
             weight = weight[..., None]
         total, denominator = sums
         total += _tap_product(problem, size, strides, region.inputs, weight, kernel_tap, offset)
