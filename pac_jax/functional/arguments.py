@@ -5,7 +5,7 @@ Everything here looks at shapes and types alone, so it runs before and during tr
 
 import operator
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import SupportsIndex
 
 import jax
@@ -217,14 +217,21 @@ def at_least_float32(*dtypes: DTypeLike) -> jnp.dtype:
 def hashable_precision(precision: lax.PrecisionLike) -> lax.PrecisionLike:
     """The precision as a static argument."""
     hashable = tuple(precision) if isinstance(precision, list) else precision
-    try:  # lax checks it when it traces a product, without naming the argument
-        jax.eval_shape(partial(jnp.dot, precision=hashable), jnp.zeros(1), jnp.zeros(1))
+    try:
+        _trace_product(hashable)
     except (TypeError, ValueError) as error:
         raise type(error)(
             f"precision is {precision!r}; it needs None, 'default', 'high', 'highest', or what else "
             "jax.lax.dot_general takes"
         ) from error
     return hashable
+
+
+@cache
+def _trace_product(precision: lax.PrecisionLike) -> None:
+    """Have lax check a precision, which it does when it traces a product."""
+    vector = jax.ShapeDtypeStruct((1,), jnp.float32)
+    jax.eval_shape(partial(jnp.dot, precision=precision), vector, vector)
 
 
 def check_flag(value: object, name: str) -> None:

@@ -23,7 +23,7 @@ from pac_jax.functional.geometry import (
     transpose_geometry,
 )
 from pac_jax.functional.implementations import select
-from pac_jax.functional.problem import GuideFeatures, Operands, Problem, evaluate
+from pac_jax.functional.problem import GuideFeatures, Operands, Problem, evaluate, window_sum
 
 
 class GuideReading(NamedTuple):
@@ -84,6 +84,9 @@ def guide_operands(
     neighbours = samples_of_guide(guide, geometry.input_size, reading)
     if mask is not None:
         neighbours = jnp.where(mask != 0, neighbours, 0)
+        # The guide's centre does not count either where nothing in its window does.
+        seen = window_sum((mask != 0).astype(guide.dtype), geometry) > 0.5
+        centres = jnp.where(seen, centres, 0)
     return GuideFeatures(affinity, neighbours, centres)
 
 

@@ -25,16 +25,6 @@ SMOKE = CONFIGS["smoke"]
 QUIET = Console(quiet=True)
 
 
-@pytest.fixture(autouse=True)
-def _standard_promotion():
-    """Optax and orbax do not run under strict promotion; for all threads, also that of the scenes."""
-    jax.config.update("jax_numpy_dtype_promotion", "standard")
-    jax.config.update("jax_numpy_rank_promotion", "allow")
-    yield
-    jax.config.update("jax_numpy_dtype_promotion", "strict")
-    jax.config.update("jax_numpy_rank_promotion", "raise")
-
-
 def test_sample_center_takes_the_documented_pixels():
     target = jnp.arange(64.0).reshape(1, 8, 8, 1)
     np.testing.assert_array_equal(sample_center(target, 4)[0, :, :, 0], [[9, 13], [41, 45]])
