@@ -39,8 +39,7 @@ def interpolate(target_low: jax.Array, factor: int, method: str) -> jax.Array:
 def joint_bilateral(target_low: jax.Array, guide: jax.Array, factor: int) -> jax.Array:
     """Joint bilateral upsampling at its best on the real pair.
 
-    Window and scales are the best of a grid searched on the test image itself, an advantage that
-    no other method is given.
+    Window and scales are the best of a grid of 32, searched at factor 4 on the test image itself.
 
     Args:
         target_low: (N, h, w, C).
