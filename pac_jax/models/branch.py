@@ -59,6 +59,11 @@ class Branch(nnx.Module):
             )
             self.convs.append(conv)
 
+    @property
+    def reach(self) -> int:
+        """How many pixels an output depends on, to each side."""
+        return sum(conv.kernel_size[0] // 2 for conv in self.convs)
+
     def __call__(self, images: jax.Array) -> jax.Array:
         """Apply the stack, (N, H, W, C) -> (N, H', W', D)."""
         *hidden, last = self.convs

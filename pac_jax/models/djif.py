@@ -38,6 +38,8 @@ class DJIF(nnx.Module):
         target_branch: `Branch`.
         guide_branch: `Branch`.
         joint_branch: `Branch`.
+        alignment: the coarsest grid of the network, in pixels of the guide.
+        receptive_field: how far, in pixels of the guide, an output pixel sees to each side at most.
 
     Raises:
         ValueError: an argument does not fit; the message says which.
@@ -107,3 +109,15 @@ class DJIF(nnx.Module):
         target = self.target_branch(resize(channels_to_batch(target_low), working_size))
         outputs = self.joint_branch(jnp.concatenate([target, guide], axis=-1))
         return resize(batch_to_channels(outputs, channels), size)
+
+    @property
+    def alignment(self) -> int:
+        """The coarsest grid: an image may be cut at multiples of this many pixels of the guide."""
+        return self.factor
+
+    @property
+    def receptive_field(self) -> int:
+        """How many pixels of the guide an output pixel depends on at most, to each side."""
+        branch = max(self.target_branch.reach, self.guide_branch.reach)
+        # Bilinear interpolation reads the low-resolution pixels before and behind, all of both.
+        return self.joint_branch.reach + branch + 2 * self.factor

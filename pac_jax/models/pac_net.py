@@ -82,6 +82,8 @@ class PacNet(nnx.Module):
         guide_branch: `Branch`.
         stages: `nnx.List` of `PacConvTranspose`.
         final_branch: `Branch`.
+        alignment: the coarsest grid of the network, in pixels of the guide.
+        receptive_field: how far, in pixels of the guide, an output pixel sees to each side at most.
 
     Raises:
         ValueError: an argument does not fit; the message says which.
@@ -240,6 +242,24 @@ class PacNet(nnx.Module):
             group = for_every_channel(resize(group, (2 * height, 2 * width)), channels)
             features = nnx.relu(stage(features, group))
         return resize(batch_to_channels(self.final_branch(features), channels), size)
+
+    @property
+    def alignment(self) -> int:
+        """The coarsest grid: an image may be cut at multiples of this many pixels of the guide."""
+        return self.factor
+
+    @property
+    def receptive_field(self) -> int:
+        """How many pixels of the guide an output pixel depends on at most, to each side."""
+        on_guide = self.guide_branch.reach
+        farthest, reach, spacing = 0, self.final_branch.reach, 1
+        for stage in reversed(self.stages):
+            reach += stage.kernel_size[0] // 2
+            # The guide's group is read at every tap, between two of its pixels.
+            farthest = max(farthest, (reach + 1) * spacing + on_guide)
+            reach, spacing = -(-reach // 2), 2 * spacing
+        # An output pixel lies up to one low-resolution pixel beside the sample it starts from.
+        return max(farthest, (reach + self.target_branch.reach + 1) * spacing)
 
 
 def _log2(factor: int) -> int:
