@@ -1,6 +1,7 @@
 """What Pillow reads and writes: photographs as they look, and integers or floats as they stand."""
 
 import struct
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
@@ -12,6 +13,7 @@ __all__ = ["read_image", "read_stored", "write_grey"]
 _PHOTOGRAPH = "an image such as PNG, JPEG or TIFF"
 _PNG_HEADER = struct.Struct(">8s4x4sIIBB")  # signature, name, width, height, bit depth, colour type
 _PNG_GREY, _PNG_COLORS = 0, 2
+_TIFF_SAMPLE_FORMAT = 339
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -73,6 +75,8 @@ def read_stored(path: Path, expected: str, *, palette: bool = False) -> np.ndarr
     with reading(path, expected), Image.open(path) as image:
         if image.format == "PPM":
             _check_unscaled(path, image, expected)
+        if image.format == "TIFF":
+            _check_sample_format(path, image, expected)
         if image.mode == "P" and not palette:
             raise FileFormatError(path, "it has a palette of colours", expected)
         values = np.asarray(image)
@@ -104,6 +108,12 @@ def _check_unscaled(path: Path, image: ImageFile.ImageFile, expected: str) -> No
         raise FileFormatError(
             path, f"its maximum is {maximum}", f"{expected}, maximum 255 or 65535"
         )
+
+
+def _check_sample_format(path: Path, image: Any, expected: str) -> None:
+    """Refuse TIFF whose 32 bits may be integers or, where its end is lost, floats."""
+    if image.mode == "I" and _TIFF_SAMPLE_FORMAT not in image.tag_v2:
+        raise FileFormatError(path, "it has 32 bits and no sample format", expected)
 
 
 def write_grey(path: str, values: np.ndarray) -> None:
