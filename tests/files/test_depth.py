@@ -46,7 +46,7 @@ def test_infinite_is_unknown(tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize(
-    "names", [("Z",), ("V",), ("A", "Z"), ("B", "Y", "a"), ("depth.Z", "R", "G", "B")]
+    "names", [("Z",), ("V",), ("A", "Z"), ("B", "Y", "a"), ("Z", "Y"), ("depth.Z", "R", "G", "B")]
 )
 def test_exr(tmp_path, dtype, names):
     wanted = next(name for name in names if name[-1] in "ZYV")

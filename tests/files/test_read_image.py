@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from pac_jax.files import FileFormatError, read_image
+from pac_jax.files.errors import reading
 from tests.files import made
 
 
@@ -51,7 +52,7 @@ def test_colors_of_16_bits(tmp_path):
 
 
 def test_orientation_of_the_camera(tmp_path, colors):
-    path = tmp_path / "photo.tif"
+    path = tmp_path / "photo.png"
     exif = Image.Exif()
     exif[274] = 6  # the camera was turned: rotate clockwise by 90 degrees to see it upright
     Image.fromarray(colors.astype(np.uint8)).save(path, exif=exif)
@@ -74,6 +75,12 @@ def test_floats_of_known_range_only(tmp_path):
 def test_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.png: there is no such file"):
         read_image(tmp_path / "none.png")
+
+
+def test_reasons_of_several_lines_become_one(tmp_path):
+    path = written(tmp_path, b"content")
+    with pytest.raises(FileFormatError, match=r"\(first\); expected more$"), reading(path, "more"):
+        raise RuntimeError("first\nsecond")
 
 
 def test_folder(tmp_path):
