@@ -2,6 +2,8 @@
 
 import inspect
 import pkgutil
+import subprocess
+import sys
 import types
 
 import pytest
@@ -9,7 +11,19 @@ import pytest
 import pac_jax
 
 # Everything that may be imported from the package by name besides `__all__`.
-SUBMODULES = {"convert", "filters", "functional", "models", "nn"}
+SUBMODULES = {
+    "cli",
+    "convert",
+    "files",
+    "filters",
+    "functional",
+    "models",
+    "nn",
+    "pretrained",
+    "upsampling",
+}
+# What the module is made of, and not for others.
+MACHINERY = {"Any", "TYPE_CHECKING", "import_module"}
 
 CONV = (
     "strides=1, padding='SAME', kernel_dilation=1, feature_group_count=1, affinity=Gaussian(), "
@@ -41,13 +55,17 @@ SIGNATURES = {
     "propagate_mask": (
         "mask, window_shape, *, strides=1, padding='SAME', kernel_dilation=1, transposed=False"
     ),
+    "upsample": (
+        "target_low, guide, factor=None, *, kind='depth', mask=None, model=None, tile=None, "
+        "keep_holes=False"
+    ),
     "Gaussian": "smoothing=None",
     "Inverse": "alpha, exponent, asymmetric=False, smoothing=None",
 }
 
 
 def public_names() -> set[str]:
-    return {name for name in dir(pac_jax) if not name.startswith("_")}
+    return {name for name in dir(pac_jax) if not name.startswith("_")} - MACHINERY
 
 
 def functions():
@@ -73,6 +91,18 @@ def test_all_is_exactly_what_is_exposed():
     assert {name for name in found if not name.startswith("_")} <= SUBMODULES
 
 
+def test_importing_the_package_imports_no_jax():
+    """Reading files and `pac-jax --help` do not wait for it; any other name does."""
+    for name, imports in (("files.read_depth", False), ("pac_conv", True), ("nn.PacConv", True)):
+        code = f"import sys, pac_jax; pac_jax.{name}; assert ('jax' in sys.modules) is {imports}"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'pac_jax' has no attribute 'pack_conv'"):
+        _ = pac_jax.pack_conv
+
+
 def test_every_operator_is_public():
     assert set(SIGNATURES) | {"Affinity"} == set(pac_jax.__all__) - SUBMODULES
 
@@ -92,15 +122,18 @@ def test_signature(name):
 @pytest.mark.parametrize("function", list(functions()))
 def test_every_function_is_documented(function):
     text = inspect.getdoc(function)
-    sections = ["Args:", "Returns:", "Example:"]
+    hints = function.__annotations__
+    arguments = inspect.signature(function).parameters
+    sections = ["Args:"] * bool(arguments) + ["Example:"]
+    if hints["return"] is not None:
+        sections.append("Returns:")
     if function.__name__ in SIGNATURES:  # others may have nothing to refuse
         sections.append("Raises:")
     assert [section for section in sections if section not in text] == []
     assert ">>> " in text
-    for name in inspect.signature(function).parameters:
+    for name in arguments:
         assert f"{name}: " in text.split("Args:")[1].split("Returns:")[0], name
-    hints = function.__annotations__
-    assert set(hints) == {*inspect.signature(function).parameters, "return"}
+    assert set(hints) == {*arguments, "return"}
 
 
 @pytest.mark.parametrize("name", ["Affinity", "Gaussian", "Inverse"])

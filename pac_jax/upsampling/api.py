@@ -1,0 +1,140 @@
+"""The function that does everything around a network."""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+from pac_jax.upsampling.composition import chain, ratio
+from pac_jax.upsampling.given import Source, given, in_form_of
+from pac_jax.upsampling.holes import fill, measured_pixels
+from pac_jax.upsampling.image import through
+from pac_jax.upsampling.networks import Model, networks_for
+from pac_jax.upsampling.resizing import at_scale
+
+__all__ = ["upsample"]
+
+Upsampler = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+_KINDS = ("depth", "flow", "labels")
+
+
+def upsample(
+    target_low: Source,
+    guide: Source,
+    factor: float | None = None,
+    *,
+    kind: str = "depth",
+    mask: ArrayLike | None = None,
+    model: Model | None = None,
+    tile: int | None = None,
+    keep_holes: bool = False,
+) -> np.ndarray | jax.Array:
+    """Make a coarse depth map, flow field or label map as large and as sharp as a photograph.
+
+    The networks that ship with the package do it, or one of your own. Holes of the target are first
+    filled along the edges of the photograph, by normalised PAC that reads measured pixels only, and
+    without changing any of these. Images of any size: those that would take much memory are cut into
+    overlapping tiles, which changes nothing in the result but its rounding. Any factor: between
+    those of the networks the photograph is enlarged to the next and the result brought back, beyond
+    them two networks follow each other. Programs are compiled once for each shape and network.
+
+    Args:
+        target_low: (h, w), (h, w, C) or (N, h, w, C), NumPy or JAX, integers or floats, or the path
+            of a file that `pac_jax.files` reads. For flow C is 2; its values are not scaled, so a
+            flow that counts low-resolution pixels has to be multiplied by the factor beforehand or
+            afterwards. Labels are integers, (h, w) or (N, h, w, 1).
+        guide: photograph of the same view, larger: (H, W, 3), (H, W, 1) or (H, W), or a batch
+            (N, H, W, 3) or (N, H, W, 1) if the target is one; uint8, or floats in [0, 1]; or the
+            path of an image.
+        factor: guide's size over the target's, any number above 1; if None the sizes tell. They need
+            not divide: a target may have been rounded, and its shape differ by up to 5 %.
+        kind: 'depth' (also disparity and other maps of one quantity), 'flow', or 'labels' (every
+            class on its own, and the likeliest is taken; time grows with the number of classes).
+        mask: (h, w) or (N, h, w), nonzero where the target was measured. Values that are not finite
+            are holes in any case. If None, so are zeros of depth and flow beyond 1e7; where 0 is a
+            measurement, pass a mask of ones.
+        model: name in `pac_jax.pretrained.list()`, path of a .safetensors file, or a network that
+            is called as `model(target_low, guide)` and has a `factor`; if None the best that ship
+            for the kind.
+        tile: largest side of the tiles in pixels of the guide; if None chosen so that a tile takes a
+            few hundred megabytes at most.
+        keep_holes: whether pixels that lie in holes are NaN in the result, not filled.
+
+    Returns:
+        (H, W), (H, W, C) or (N, H, W, C), with as many dimensions as the target; float32, or labels
+        of the target's type. NumPy, or JAX if the target is a JAX array.
+
+    Raises:
+        ValueError: shapes, values, sizes or names do not fit; the message says what would.
+        TypeError: a dtype or a type does not fit.
+        FileNotFoundError: there is no such file.
+        FileFormatError: a file is damaged, or holds something else; a `ValueError`.
+
+    Example:
+        >>> import numpy as np, pac_jax
+        >>> depth = np.linspace(1, 2, 48, dtype=np.float32).reshape(6, 8)
+        >>> photo = np.zeros((48, 64, 3), np.uint8)
+        >>> pac_jax.upsample(depth, photo).shape
+        (48, 64)
+    """
+    if kind not in _KINDS:
+        raise ValueError(f"kind is {kind!r}; it needs one of {', '.join(_KINDS)}")
+    if keep_holes and kind == "labels":
+        raise ValueError("keep_holes is True, but labels have no NaN; leave it out for labels")
+    _check_tile(tile)
+    batch = given(target_low, guide, mask, kind)
+    sizes = batch.targets.shape[1:3], batch.guides.shape[1:3]
+    networks = networks_for(model, kind)
+    factors = chain(*sizes, ratio(*sizes, factor), networks)
+    up = partial(through, factors, networks, tile=tile)
+    masks = [None] * len(batch.targets) if batch.masks is None else batch.masks
+    # One image after another: a batch takes no more memory than its largest tile.
+    results = [
+        _labels(up, *image) if kind == "labels" else _values(up, *image, kind, keep_holes)
+        for image in zip(batch.targets, batch.guides, masks, strict=True)
+    ]
+    return in_form_of(batch, np.stack(results))
+
+
+def _values(
+    up: Upsampler,
+    target: np.ndarray,
+    guide: np.ndarray,
+    mask: np.ndarray | None,
+    kind: str,
+    keep_holes: bool,
+) -> np.ndarray:
+    """One depth map or flow field: (H, W, C)."""
+    measured = measured_pixels(target, mask, kind)
+    result = up(fill(target, measured, guide), guide)
+    if keep_holes:
+        pixels = (
+            np.round(at_scale(np.arange(to), n, to)).astype(np.intp)
+            for n, to in zip(measured.shape, guide.shape[:2], strict=False)
+        )
+        result[~measured[np.ix_(*pixels)][..., 0]] = np.nan
+    return result
+
+
+def _labels(
+    up: Upsampler, target: np.ndarray, guide: np.ndarray, mask: np.ndarray | None
+) -> np.ndarray:
+    """One label map: (H, W, 1). Every class by its one-hot scores, the largest one wins."""
+    measured = measured_pixels(target.astype(np.float32), mask, "labels")
+    labels = np.unique(target[measured])
+    scores = fill((target == labels).astype(np.float32), measured, guide)
+    best = np.full((*guide.shape[:2], 1), -np.inf, np.float32)
+    result = np.full(best.shape, labels[0])
+    for number, label in enumerate(labels):
+        score = up(scores[..., number : number + 1], guide)
+        result[score > best] = label
+        best = np.maximum(best, score)
+    return result
+
+
+def _check_tile(tile: int | None) -> None:
+    if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < 1):
+        raise ValueError(f"tile is {tile!r}; it needs a positive number of pixels, or None")

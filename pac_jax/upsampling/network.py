@@ -1,0 +1,131 @@
+"""One network on one image: continued at its borders, cut into tiles, compiled once."""
+
+from functools import partial
+from math import lcm
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import nnx
+
+from pac_jax.models import target_range
+from pac_jax.upsampling.resizing import at_scale, sample
+from pac_jax.upsampling.tiles import Grid, chosen_tile, cut, given_tile
+
+__all__ = ["run"]
+
+# The networks pad with zeros, which disturbs their answer at the border, and training leaves the
+# border out. So images are continued by their last pixels: this many of the target's, at every side.
+_MARGIN = 4
+# Pixels of the guide in a tile times channels of the target: bounds the memory of one call.
+_TILE_PIXELS = 420_000
+
+
+def run(
+    model: nnx.Module, target: np.ndarray, guide: np.ndarray, *, tile: int | None
+) -> np.ndarray:
+    """Upsample by the network's factor.
+
+    Args:
+        model: called as `model(target_low, guide)`; it has a `factor` and, unless images are always
+            to be taken whole, `receptive_field` and `alignment`.
+        target: (h, w, C) float32, finite.
+        guide: (H, W, 3) of any size, float32 in [0, 1] or uint8; it is resized to (factor h,
+            factor w) bilinearly.
+        tile: largest side of a tile in pixels of the guide, the overlap included; None to choose.
+
+    Returns:
+        (factor h, factor w, C) float32.
+
+    Raises:
+        ValueError: the tile is too small, or the model does not tell how it may be cut.
+    """
+    factor: int = model.factor  # type: ignore[attr-defined]
+    height, width, channels = target.shape
+    result = np.empty((factor * height, factor * width, channels), np.float32)
+    offset, scale = (np.asarray(value)[0] for value in _target_range(target[None]))
+    low = (target - offset) / scale  # in NumPy, which compiles nothing
+    rows, columns = _pieces(model, guide.shape, target.shape, tile)
+    graph, state = nnx.split(model)
+    for row in rows:
+        for column in columns:
+            target_tile = low[np.ix_(row.low, column.low)][None]
+            guide_tile = sample(guide, row.guide, column.guide)[None]
+            output = np.asarray(_apply(graph, state, target_tile, guide_tile))[0]
+            result[row.inside, column.inside] = output[row.taken, column.taken]
+    return result * scale + offset
+
+
+class _Piece(NamedTuple):
+    """What one tile reads and gives, along one axis.
+
+    Attributes:
+        low: indices of the target's pixels.
+        guide: positions of the guide's samples.
+        inside: where in the result its part belongs.
+        taken: where in the tile's output that part stands.
+    """
+
+    low: np.ndarray
+    guide: np.ndarray
+    inside: slice
+    taken: slice
+
+
+def _pieces(
+    model: nnx.Module, guide: tuple[int, ...], target: tuple[int, ...], tile: int | None
+) -> tuple[list[_Piece], list[_Piece]]:
+    """The tiles' parts along both axes."""
+    grid = _grid(model, tile)
+    height, width = (grid.rounded_up(n + 2 * _MARGIN) for n in target[:2])
+    size = height, width
+    if tile is not None:
+        shape = given_tile(size, grid, tile)
+    elif hasattr(model, "receptive_field"):
+        shape = chosen_tile(size, grid, _TILE_PIXELS // target[2])
+    else:
+        shape = size
+    rows, columns = (
+        _pieces_of_axis(*lengths, grid)
+        for lengths in zip(target[:2], guide[:2], size, shape, strict=True)
+    )
+    return rows, columns
+
+
+def _pieces_of_axis(target: int, guide: int, size: int, tile: int, grid: Grid) -> list[_Piece]:
+    pieces, factor = [], grid.factor
+    for start, *keep in cut(size, tile, grid.overlap):
+        first = start - _MARGIN  # on the target, without its continuation
+        inside = [min(max(0, border - _MARGIN), target) * factor for border in keep]
+        pieces.append(
+            _Piece(
+                low=np.clip(first + np.arange(tile), 0, target - 1),
+                guide=at_scale(first * factor + np.arange(tile * factor), guide, target * factor),
+                inside=slice(*inside),
+                taken=slice(*(border - first * factor for border in inside)),
+            )
+        )
+    return pieces
+
+
+def _grid(model: Any, tile: int | None) -> Grid:
+    """How the model may be cut; one that does not tell is not cut."""
+    if not hasattr(model, "receptive_field"):
+        if tile is not None:
+            raise ValueError(
+                f"tile is {tile}, but the model has no receptive_field and alignment to cut images "
+                "by; give it these attributes, or tile=None"
+            )
+        return Grid(0, 1, model.factor)
+    unit = lcm(model.alignment, model.factor) // model.factor
+    overlap = -(-model.receptive_field // (model.factor * unit)) * unit
+    return Grid(overlap, unit, model.factor)
+
+
+# One program for each network and shape, however many images and calls.
+@partial(jax.jit, static_argnums=0)
+def _apply(graph: Any, state: Any, target: jax.Array, guide: jax.Array) -> jax.Array:
+    return nnx.merge(graph, state)(target, guide)
+
+
+_target_range = jax.jit(target_range)
