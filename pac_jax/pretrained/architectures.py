@@ -1,6 +1,5 @@
 """The networks that a file can name, and their parameters by name."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -35,10 +34,9 @@ def build(architecture: str, arguments: Mapping[str, Any]) -> nnx.Module:
     constructor = ARCHITECTURES[architecture]
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in arguments.items()}
     try:
-        inspect.signature(constructor).bind(**given, rngs=None)
+        return nnx.eval_shape(lambda: constructor(**given, rngs=nnx.Rngs(0)))
     except TypeError as error:
         raise ValueError(f"{architecture} does not take {dict(arguments)}: {error}") from error
-    return nnx.eval_shape(lambda: constructor(**given, rngs=nnx.Rngs(0)))
 
 
 def state_by_name(model: nnx.Module) -> dict[str, nnx.Variable[Any]]:

@@ -1,0 +1,33 @@
+"""What really is in the package."""
+
+import pytest
+
+from pac_jax import pretrained
+from pac_jax.pretrained.catalogue import FOLDER, manifest
+
+KINDS = ("depth", "flow")
+FACTORS = (4, 8, 16)
+
+
+@pytest.mark.parametrize("name", pretrained.list())
+def test_every_network_loads_and_has_its_card(name):
+    described = pretrained.describe(name)
+    model = pretrained.load(name)
+    assert (model.factor,) == described.factors
+    assert {"receptive_field", "alignment"} <= set(dir(model))
+    assert pretrained.card(name).startswith(f"# {name}\n")
+
+
+def test_no_network_is_a_placeholder():
+    cards = {name: pretrained.card(name) for name in pretrained.list()}
+    assert [name for name, card in cards.items() if "PLACEHOLDER" in card] == []
+
+
+def test_there_is_a_default_for_every_kind_and_factor():
+    defaults = [pretrained.describe(n) for n in pretrained.list() if pretrained.describe(n).default]
+    found = sorted((d.kind, f) for d in defaults for f in d.factors)
+    assert found == sorted((kind, factor) for kind in KINDS for factor in FACTORS)
+
+
+def test_the_folder_holds_what_the_manifest_says_and_nothing_else():
+    assert {path.name for path in FOLDER.iterdir()} == {"manifest.json", *manifest()["files"]}
