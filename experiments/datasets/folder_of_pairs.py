@@ -1,0 +1,97 @@
+"""People's own data: a folder of photographs beside a folder of targets."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from experiments.datasets.builder import FilesBuilder
+from experiments.datasets.layout import LayoutError
+from experiments.datasets.pair import PairFiles
+from pac_jax.files import SUFFIXES
+
+__all__ = ["FolderOfDepth", "FolderOfFlow", "FolderOfLabels"]
+
+_SPLITS = ("train", "val", "test")
+_LAYOUT = (
+    "guide/NAME.* (photographs) and target/NAME.* ({suffixes}) of equal names and sizes; splits, if "
+    "any, as train.txt, val.txt, test.txt beside them with a NAME a line, or as folders train, val, "
+    "test that hold guide and target each"
+)
+
+
+def _layout(kind: str) -> str:
+    return _LAYOUT.format(suffixes=" ".join(SUFFIXES[kind].read))
+
+
+class FolderOfPairs(FilesBuilder, skip_registration=True):  # type: ignore[call-arg]
+    """Pairs of files with equal names; the only split is train where the folder names none."""
+
+    UNIT = "as the files have it"
+
+    @classmethod
+    def find(cls, folder: Path) -> Mapping[str, list[PairFiles]]:
+        """Splits by folders, by lists, or one of everything; by name in each."""
+        by_folder = [split for split in _SPLITS if (folder / split).is_dir()]
+        by_list = [split for split in _SPLITS if (folder / f"{split}.txt").is_file()]
+        whole = (folder / "guide").is_dir() or (folder / "target").is_dir()
+        if by_folder and (by_list or whole):
+            raise LayoutError(folder, f"it holds {by_folder} and also another layout", cls.LAYOUT)
+        if by_folder:
+            return {split: cls._pairs(folder / split) for split in by_folder}
+        pairs = cls._pairs(folder)
+        if not by_list:
+            return {"train": pairs}
+        by_name = {pair.name: pair for pair in pairs}
+        return {split: cls._listed(folder / f"{split}.txt", by_name) for split in by_list}
+
+    @classmethod
+    def _pairs(cls, folder: Path) -> list[PairFiles]:
+        """All pairs of two folders."""
+        guides = cls._by_name(folder / "guide", SUFFIXES["image"].read)
+        targets = cls._by_name(folder / "target", SUFFIXES[cls.kind].read)
+        for name in sorted(guides.keys() ^ targets.keys()):
+            missing = "target" if name in guides else "guide"
+            raise LayoutError(folder, f"{name!r} has no {missing}", cls.LAYOUT)
+        return [PairFiles(name, guides[name], targets[name]) for name in sorted(guides)]
+
+    @classmethod
+    def _by_name(cls, folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+        """The files of one folder; what has none of the suffixes is no part of the data."""
+        found: dict[str, Path] = {}
+        for path in sorted(folder.glob("*")):
+            if path.suffix.lower() in suffixes and not path.name.startswith("."):
+                if path.stem in found:
+                    raise LayoutError(folder, f"{path.stem!r} is there twice", cls.LAYOUT)
+                found[path.stem] = path
+        return found
+
+    @classmethod
+    def _listed(cls, path: Path, by_name: Mapping[str, PairFiles]) -> list[PairFiles]:
+        """The pairs that a list names, in its order."""
+        names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+        for name in names:
+            if name not in by_name:
+                raise LayoutError(path, f"{name!r} is no pair of the folder", cls.LAYOUT)
+        return [by_name[name] for name in names]
+
+
+class FolderOfDepth(FolderOfPairs):
+    """A user's photographs and depth or disparity maps."""
+
+    LAYOUT = _layout("depth")
+    kind = "depth"
+
+
+class FolderOfFlow(FolderOfPairs):
+    """A user's photographs and optical flow."""
+
+    LAYOUT = _layout("flow")
+    UNIT = "pixels"
+    kind = "flow"
+
+
+class FolderOfLabels(FolderOfPairs):
+    """A user's photographs and label maps."""
+
+    LAYOUT = _layout("labels")
+    UNIT = "number of the class"
+    kind = "labels"
