@@ -1,0 +1,116 @@
+"""One network on one image: continued at the borders, and in tiles as in one piece."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pac_jax.models import target_range
+from pac_jax.upsampling import network
+from pac_jax.upsampling.network import run
+from tests.upsampling.fakes import Fake, Whole, pac_net, random
+
+
+def reference(model, target, guide):
+    """The whole image at once, continued by four pixels of the target with jnp.pad."""
+    f = model.factor
+    size = (f * target.shape[0], f * target.shape[1])
+    guide = jax.image.resize(guide, (*size, 3), "linear", antialias=False)
+    values = target_range(jnp.asarray(target)[None])
+    low, high = (
+        jnp.pad(a, ((0, 0), (w, w), (w, w), (0, 0)), mode="edge")
+        for a, w in ((values.normalize(target[None]), 4), (guide[None], 4 * f))
+    )
+    result = values.restore(model(low, high))
+    return result[0, 4 * f : -4 * f, 4 * f : -4 * f]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("guide_size", [(28, 36), (26, 35), (40, 20)])
+def test_the_whole_image_is_continued_by_its_last_pixels(channels, guide_size):
+    model, target, guide = Fake(4), 3 + 2 * random(0, 7, 9, channels), random(1, *guide_size, 3)
+    result = run(model, target, guide, tile=None)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, reference(model, target, guide), atol=1e-5)
+
+
+@pytest.mark.parametrize("tile", [24, 40])
+@pytest.mark.parametrize("block", [4, 8])
+@pytest.mark.parametrize("size", [(11, 9), (20, 3), (13, 30)])
+def test_tiles_give_the_result_of_the_whole(tile, block, size):
+    model = Fake(4, block=block)
+    target, guide = random(0, *size, 1), random(1, 4 * size[0], 4 * size[1], 3)
+    whole = run(model, target, guide, tile=None)
+    if tile < 3 * block:
+        pytest.skip("smaller than this network allows")
+    np.testing.assert_allclose(run(model, target, guide, tile=tile), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("truth", "claim"), [({"reach": 12}, {"receptive_field": 4}), ({"block": 8}, {"alignment": 4})]
+)
+def test_a_receptive_field_or_grid_that_is_not_true_shows(truth, claim):
+    """The test above can fail."""
+    target, guide = random(0, 31, 31, 1), random(1, 124, 124, 3)
+    model = Fake(4, **truth)
+    whole = run(model, target, guide, tile=None)
+    for name, value in claim.items():
+        setattr(model, name, value)
+    assert np.abs(run(model, target, guide, tile=48) - whole).max() > 1e-3
+
+
+def test_pac_net_in_tiles_is_pac_net():
+    model = pac_net(4, normalize=True)
+    target, guide = random(0, 23, 31, 1), random(1, 92, 124, 3)
+    whole = run(model, target, guide, tile=None)
+    assert np.ptp(whole) > 1
+    tiled = run(model, target, guide, tile=2 * model.receptive_field + 16)
+    np.testing.assert_allclose(tiled, whole, rtol=1e-5)
+    np.testing.assert_allclose(whole, reference(model, target, guide), rtol=1e-5)
+
+
+def test_large_images_are_cut_without_being_asked(monkeypatch):
+    model = Fake(4)
+    target, guide = random(0, 30, 40, 1), random(1, 120, 160, 3)
+    whole = run(model, target, guide, tile=None)
+    shapes = []
+    monkeypatch.setattr(network, "_TILE_PIXELS", 5000)
+    apply = network._apply
+    monkeypatch.setattr(network, "_apply", lambda *a: (shapes.append(a[3].shape), apply(*a))[1])
+    np.testing.assert_allclose(run(model, target, guide, tile=None), whole, atol=1e-5)
+    assert len(shapes) > 4
+    assert len(set(shapes)) == 1
+    assert shapes[0][1] * shapes[0][2] <= 5000
+
+
+def test_the_range_is_that_of_the_whole_image():
+    """A tile whose own target is flat must not be stretched."""
+    target = np.zeros((20, 20, 1), np.float32)
+    target[0, 0] = 100
+    model = Fake(4, strength=0.01)
+    result = run(model, target, np.ones((80, 80, 3), np.float32), tile=32)
+    whole = run(model, target, np.ones((80, 80, 3), np.float32), tile=None)
+    np.testing.assert_allclose(result, whole, atol=1e-4)
+
+
+def test_a_model_that_does_not_tell_is_taken_whole_or_not_at_all(monkeypatch):
+    monkeypatch.setattr(network, "_TILE_PIXELS", 100)
+    target, guide = random(0, 9, 9, 1), random(1, 18, 18, 3)
+    result = run(Whole(2), target, guide, tile=None)
+    np.testing.assert_allclose(result, target.repeat(2, 0).repeat(2, 1), rtol=1e-6)
+    with pytest.raises(ValueError, match="the model has no receptive_field and alignment"):
+        run(Whole(2), target, guide, tile=16)
+
+
+def test_one_shape_is_compiled_once():
+    traced = []
+
+    class Counting(Whole):
+        def __call__(self, target_low, guide):
+            traced.append(guide.shape)
+            return super().__call__(target_low, guide)
+
+    guide = random(1, 18, 18, 3)
+    for seed in range(3):
+        run(Counting(2), random(seed, 9, 9, 1), guide, tile=None)
+    assert len(traced) == 1
