@@ -36,15 +36,13 @@ class MpiSintel(FilesBuilder):
         found: dict[str, list[PairFiles]] = {"train": [], "validation": []}
         for flows in sorted((folder / "training" / "flow").glob("*/")):
             pairs = [_pair(folder, flow) for flow in sorted(flows.glob("frame_*.flo"))]
-            count = _VALIDATION.get(flows.name, 0)
-            first = 0 if count is None else len(pairs) - count
+            last = _VALIDATION.get(flows.name, 0)
+            first = 0 if last is None else len(pairs) - last
             found["train"] += pairs[:first]
             found["validation"] += pairs[first:]
         count = sum(map(len, found.values()))
-        if count not in (
-            0,
-            _PAIRS,
-        ):  # the split counts from the end of a sequence: it has to be whole
+        # The split counts from the end of a sequence, so that all of them have to be whole.
+        if count not in (0, _PAIRS):
             raise LayoutError(folder, f"it holds {count} pairs", cls.LAYOUT)
         return found
 

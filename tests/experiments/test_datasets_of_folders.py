@@ -1,6 +1,7 @@
 """Middlebury's data sets and people's own folders, on small files written in their true formats."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -202,6 +203,17 @@ def test_changed_files_are_prepared_anew(folder):
     assert names_of("train", folder) == ["a", "b"]
     write_pairs(folder, "abc")
     assert names_of("train", folder) == ["a", "b", "c"]
+
+
+def test_changed_content_of_equal_size_is_prepared_anew(folder):
+    write_pairs(folder, "a")
+    assert names_of("train", folder) == ["a"]
+    changed = folder / "target" / "a.pfm"
+    earlier = changed.stat().st_mtime_ns
+    write(changed, made.pfm(DEPTH + 5))
+    os.utime(changed, ns=(earlier + 10**9, earlier + 10**9))  # also on a clock that is coarse
+    (pair,) = load("folder_of_depth", "train", folder, folder.parent / "prepared")
+    np.testing.assert_array_equal(pair.target[..., 0], DEPTH + 5)
 
 
 def break_size(folder: Path) -> None:
