@@ -11,6 +11,7 @@ from flax import nnx
 from pac_jax.pretrained.container import (
     Description,
     WeightsError,
+    check_changes,
     describe_file,
     from_bytes,
 )
@@ -36,20 +37,23 @@ def list() -> tuple[str, ...]:
     return tuple(manifest()["networks"])
 
 
-def load(name: str) -> nnx.Module:
+def load(name: str, **changes: Any) -> nnx.Module:
     """Load a network that ships with the package.
 
     Its file is checked against the SHA-256 that the package recorded for it. Nothing is downloaded.
 
     Args:
         name: one of `list()`.
+        changes: arguments to build it with in place of those in `describe(name).arguments`, as far
+            as its parameters serve them: `protocol="center"`.
 
     Returns:
         The network, called as `model(target_low, guide)` with targets in the range 0 to 1 (see
         `pac_jax.models.target_range`); `pac_jax.upsample` does everything around it.
 
     Raises:
-        ValueError: there is no such network; the message lists those there are.
+        ValueError: there is no such network, the message lists those there are; or it has no such
+            argument, or does not serve it.
         WeightsError: its file is damaged, exchanged or missing.
 
     Example:
@@ -60,7 +64,8 @@ def load(name: str) -> nnx.Module:
         (1, 24, 32, 1)
     """
     entry = _entry(name)
-    return from_bytes(_verified(entry["file"]), entry["file"], factor=entry["factor"])
+    check_changes(changes, describe(name))
+    return from_bytes(_verified(entry["file"]), name, {"factor": entry["factor"], **changes})
 
 
 def card(name: str) -> str:

@@ -131,13 +131,13 @@ def to_bytes(
     return safetensors.numpy.save(arrays, {_ENTRY: json.dumps(header, sort_keys=True)})
 
 
-def read(path: Path, *, factor: int | None = None) -> nnx.Module:
+def read(path: Path, **changes: Any) -> nnx.Module:
     """Read a network that `write` or `pac-jax convert` wrote; nothing in the file is executed.
 
     Args:
         path: of the file.
-        factor: one of the factors that the file's parameters serve, see `describe`; the one it was
-            written with if None.
+        changes: arguments to build it with in place of those it was written with, see `describe`,
+            as far as its parameters serve them: `factor`, `protocol`.
 
     Returns:
         The network, ready to be called as `model(target_low, guide)`.
@@ -145,13 +145,13 @@ def read(path: Path, *, factor: int | None = None) -> nnx.Module:
     Raises:
         FileNotFoundError: there is no such file.
         WeightsError: it is damaged, or no network of ours.
-        ValueError: the parameters do not serve this factor.
+        ValueError: the network has no such argument, or its parameters do not serve it.
 
     Example:
         >>> from pac_jax import pretrained
         >>> model = pretrained.read("mine.safetensors")  # doctest: +SKIP
     """
-    return from_bytes(_content(path), os.fspath(path), factor=factor)
+    return from_bytes(_content(path), os.fspath(path), changes)
 
 
 def describe_file(path: Path) -> Description:
@@ -180,22 +180,36 @@ def describe_bytes(data: bytes, name: str) -> Description:
         raise WeightsError(f"{name}: its metadata are damaged, at {error}") from error
 
 
-def from_bytes(data: bytes, name: str, *, factor: int | None = None) -> nnx.Module:
+def from_bytes(data: bytes, name: str, changes: Mapping[str, Any]) -> nnx.Module:
     """The network in a file's content; see `read`."""
     description = describe_bytes(data, name)
-    if factor is not None and factor not in description.factors:
-        raise ValueError(f"factor is {factor}; {name} serves {description.factors}")
-    changed = {} if factor is None else {"factor": factor}
+    check_changes(changes, description)
     try:
-        model = build(description.architecture, {**description.arguments, **changed})
+        model = build(description.architecture, {**description.arguments, **changes})
         variables = state_by_name(model)
         arrays = safetensors.numpy.load(data)
         _check_shapes(arrays, {path: v.shape for path, v in variables.items()})
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        if changes:
+            raise ValueError(f"{name} does not serve {dict(changes)}: {error}") from error
         raise WeightsError(f"{name}: damaged, or of another version: {error}") from error
     for path, variable in variables.items():
         variable.set_value(jnp.asarray(arrays[path].astype(variable.dtype)))
     return model
+
+
+def check_changes(changes: Mapping[str, Any], description: Description) -> None:
+    """Raise ValueError unless the network has these arguments, and serves the factor."""
+    for argument in changes:
+        if argument not in description.arguments:
+            raise ValueError(
+                f"{description.name} has no argument {argument!r}; it was built with "
+                f"{', '.join(description.arguments)}"
+            )
+    if changes.get("factor", description.factors[0]) not in description.factors:
+        raise ValueError(
+            f"factor is {changes['factor']!r}; {description.name} serves {description.factors}"
+        )
 
 
 def _content(path: Path) -> bytes:

@@ -8,6 +8,7 @@
 - `image.py`: one image through that chain
 - `tiles.py`: where an image is cut when memory asks for it
 - `network.py`: one network on one image, tile by tile
+- `memory.py`: returns what compiling took
 - `resizing.py`: samples images between their pixels
 """
 

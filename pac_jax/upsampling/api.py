@@ -29,6 +29,7 @@ def upsample(
     kind: str = "depth",
     mask: ArrayLike | None = None,
     model: Model | None = None,
+    protocol: str | None = None,
     tile: int | None = None,
     keep_holes: bool = False,
 ) -> np.ndarray | jax.Array:
@@ -59,6 +60,10 @@ def upsample(
         model: name in `pac_jax.pretrained.list()`, path of a .safetensors file, or a network that
             is called as `model(target_low, guide)` and has a `factor`; if None the best that ship
             for the kind.
+        protocol: how the target came about: 'bicubic' or 'bilinear-antialias' where each value is a
+            mean over its surroundings, as sensors and good resizing give it, 'center' or 'last'
+            where it is that of one pixel, in the middle or at the end of its block. If None what the
+            network was stored with. Only networks that tell them apart take it.
         tile: largest side of the tiles in pixels of the guide; if None chosen so that a tile takes a
             few hundred megabytes at most.
         keep_holes: whether pixels that lie in holes are NaN in the result, not filled.
@@ -87,7 +92,7 @@ def upsample(
     _check_tile(tile)
     batch = given(target_low, guide, mask, kind)
     sizes = batch.targets.shape[1:3], batch.guides.shape[1:3]
-    networks = networks_for(model, kind)
+    networks = networks_for(model, kind, protocol)
     factors = chain(*sizes, ratio(*sizes, factor), networks)
     up = partial(through, factors, networks, tile=tile)
     masks = [None] * len(batch.targets) if batch.masks is None else batch.masks

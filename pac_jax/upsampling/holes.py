@@ -77,10 +77,8 @@ def fill(target: np.ndarray, measured: np.ndarray, guide: np.ndarray) -> np.ndar
     if measured.all():
         return target
     known = measured.astype(np.float32)
-    values = np.where(measured, target, np.float32(0))
     small = shrink(guide, target.shape[:2])
-    filled = np.asarray(_march(values[None], known[None], small[None]))[0]
-    return np.where(measured, target, filled)
+    return np.asarray(_march(target[None], known[None], small[None]))[0]
 
 
 @jax.jit

@@ -1,5 +1,6 @@
 """One network on one image: continued at its borders, cut into tiles, compiled once."""
 
+from collections.abc import Callable
 from functools import partial
 from math import lcm
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 from flax import nnx
 
 from pac_jax.models import target_range
+from pac_jax.upsampling.memory import return_free_memory
 from pac_jax.upsampling.resizing import at_scale, sample
 from pac_jax.upsampling.tiles import Grid, chosen_tile, cut, given_tile
 
@@ -38,21 +40,35 @@ def run(
         (factor h, factor w, C) float32.
 
     Raises:
-        ValueError: the tile is too small, or the model does not tell how it may be cut.
+        ValueError: the tile is too small, the model does not tell how it may be cut, or the target
+            has not as many channels as the model takes.
     """
+    groups = int(getattr(model, "target_features", target.shape[2]))
+    if target.shape[2] % groups:
+        raise ValueError(
+            f"target_low has {target.shape[2]} channels; this network takes {groups} at a time"
+        )
+    parts = [target[..., c : c + groups] for c in range(0, target.shape[2], groups)]
+    results = [_channels(model, part, guide, tile) for part in parts]
+    return results[0] if len(results) == 1 else np.concatenate(results, axis=-1)
+
+
+def _channels(
+    model: nnx.Module, target: np.ndarray, guide: np.ndarray, tile: int | None
+) -> np.ndarray:
+    """As many channels as the network takes at a time."""
     factor: int = model.factor  # type: ignore[attr-defined]
     height, width, channels = target.shape
     result = np.empty((factor * height, factor * width, channels), np.float32)
     offset, scale = (np.asarray(value)[0] for value in _target_range(target[None]))
     low = (target - offset) / scale  # in NumPy, which compiles nothing
     rows, columns = _pieces(model, guide.shape, target.shape, tile)
-    graph, state = nnx.split(model)
+    program = _prepared(model, (1, *(len(p[0].low) for p in (rows, columns)), channels))
     for row in rows:
         for column in columns:
             target_tile = low[np.ix_(row.low, column.low)][None]
-            guide_tile = sample(guide, row.guide, column.guide)[None]
-            output = np.asarray(_apply(graph, state, target_tile, guide_tile))[0]
-            result[row.inside, column.inside] = output[row.taken, column.taken]
+            output = program(target_tile, sample(guide, row.guide, column.guide)[None])
+            result[row.inside, column.inside] = np.asarray(output)[0, row.taken, column.taken]
     return result * scale + offset
 
 
@@ -122,7 +138,23 @@ def _grid(model: Any, tile: int | None) -> Grid:
     return Grid(overlap, unit, model.factor)
 
 
-# One program for each network and shape, however many images and calls.
+def _prepared(model: nnx.Module, target: tuple[int, ...]) -> Callable[..., jax.Array]:
+    """The program for tiles of this shape: compiled once, however many images and calls."""
+    graph, state = nnx.split(model)
+    batch, height, width, _ = target
+    factor: int = model.factor  # type: ignore[attr-defined]
+    guide = batch, height * factor, width * factor, 3
+    if (graph, target) not in _compiled:
+        shapes = (jax.ShapeDtypeStruct(shape, np.float32) for shape in (target, guide))
+        _apply.lower(graph, state, *shapes).compile()
+        return_free_memory()
+        _compiled.add((graph, target))
+    return partial(_apply, graph, state)
+
+
+_compiled: set[tuple[Any, ...]] = set()
+
+
 @partial(jax.jit, static_argnums=0)
 def _apply(graph: Any, state: Any, target: jax.Array, guide: jax.Array) -> jax.Array:
     return nnx.merge(graph, state)(target, guide)

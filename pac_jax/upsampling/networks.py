@@ -18,65 +18,69 @@ Model = nnx.Module | str | os.PathLike[str]
 _TRAINED_FOR = {"depth": ("depth",), "flow": ("flow",), "labels": ("labels", "depth")}
 
 
-def networks_for(model: Model | None, kind: str) -> Mapping[int, Callable[[], nnx.Module]]:
+def networks_for(
+    model: Model | None, kind: str, protocol: str | None
+) -> Mapping[int, Callable[[], nnx.Module]]:
     """What loads the network for each factor that can be had.
 
     Args:
         model: a network, the name of one that ships, the path of a file, or None for the defaults
             that ship for this kind.
         kind: 'depth', 'flow' or 'labels'.
+        protocol: to build the networks with, or None for the one they were stored with.
 
     Raises:
-        ValueError: there is no such network, or it was trained for another kind.
+        ValueError: there is no such network, it was trained for another kind, or knows no protocols.
         TypeError: the model is nothing of these.
     """
     if model is None:
-        return _defaults(kind)
+        return _defaults(kind, protocol)
     if isinstance(model, str | os.PathLike):
-        return _named(model, kind)
+        description = pretrained.describe(model)
+        if description.kind not in _TRAINED_FOR[kind]:
+            raise ValueError(
+                f"model {description.name!r} was trained for {description.kind} and kind is "
+                f"{kind!r}; name another one, or pass the loaded network itself to use it all the same"
+            )
+        return _loaders(description, protocol)
     if not (callable(model) and isinstance(getattr(model, "factor", None), int)):
         raise TypeError(
             f"model is a {type(model).__name__}; it needs the name of a network in "
             "pac_jax.pretrained.list(), the path of a file, or a network with a factor"
         )
+    if protocol is not None:
+        raise ValueError(
+            f"protocol is {protocol!r} and model a network, which was built for one; leave it out"
+        )
     return {model.factor: lambda: model}  # type: ignore[attr-defined]
 
 
-def _defaults(kind: str) -> Mapping[int, Callable[[], nnx.Module]]:
+def _defaults(kind: str, protocol: str | None) -> Mapping[int, Callable[[], nnx.Module]]:
     described = [pretrained.describe(name) for name in pretrained.list()]
     for trained_for in _TRAINED_FOR[kind]:
-        found = {
-            factor: partial(_load, description.name, str(FOLDER))
-            for description in described
-            if description.default and description.kind == trained_for
-            for factor in description.factors
-        }
+        found: dict[int, Callable[[], nnx.Module]] = {}
+        for description in described:
+            if description.default and description.kind == trained_for:
+                found |= _loaders(description, protocol)
         if found:
             return found
     raise ValueError(f"no network for {kind} ships with this package; pass a model")
 
 
-def _named(model: str | os.PathLike[str], kind: str) -> Mapping[int, Callable[[], nnx.Module]]:
-    description = pretrained.describe(model)
-    if description.kind not in _TRAINED_FOR[kind]:
-        raise ValueError(
-            f"model {os.fspath(model)!r} was trained for {description.kind} and kind is {kind!r}; "
-            "name another one, or pass the loaded network itself to use it all the same"
-        )
-    if not is_path(model):
-        return {f: partial(_load, description.name, str(FOLDER)) for f in description.factors}
-    changed = os.stat(model).st_mtime_ns
-    return {f: partial(_read, os.fspath(model), f, changed) for f in description.factors}
+def _loaders(
+    description: pretrained.Description, protocol: str | None
+) -> dict[int, Callable[[], nnx.Module]]:
+    """What loads a shipped or stored network, for each of its factors."""
+    name = description.name
+    if protocol is not None and "protocol" not in description.arguments:
+        raise ValueError(f"protocol is {protocol!r}, but {name} knows no protocols; leave it out")
+    changed = os.stat(name).st_mtime_ns if is_path(name) else str(FOLDER)
+    return {f: partial(_load, name, f, protocol, changed) for f in description.factors}
 
 
-# Loaded once per process; the arguments that are not used tell when what they load is another.
-@lru_cache(maxsize=16)
-def _load(name: str, folder: str) -> nnx.Module:
-    del folder
-    return pretrained.load(name)
-
-
-@lru_cache(maxsize=16)
-def _read(path: str, factor: int, changed: Any) -> nnx.Module:
+@lru_cache(maxsize=32)
+def _load(name: str, factor: int, protocol: str | None, changed: Any) -> nnx.Module:
+    """The network, loaded once per process, or again where another stands in its place."""
     del changed
-    return pretrained.read(path, factor=factor)
+    load = pretrained.read if is_path(name) else pretrained.load
+    return load(name, factor=factor, **({} if protocol is None else {"protocol": protocol}))

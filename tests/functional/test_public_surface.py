@@ -56,8 +56,8 @@ SIGNATURES = {
         "mask, window_shape, *, strides=1, padding='SAME', kernel_dilation=1, transposed=False"
     ),
     "upsample": (
-        "target_low, guide, factor=None, *, kind='depth', mask=None, model=None, tile=None, "
-        "keep_holes=False"
+        "target_low, guide, factor=None, *, kind='depth', mask=None, model=None, protocol=None, "
+        "tile=None, keep_holes=False"
     ),
     "Gaussian": "smoothing=None",
     "Inverse": "alpha, exponent, asymmetric=False, smoothing=None",

@@ -23,6 +23,14 @@ def test_what_was_shipped_is_listed_and_loaded(package):
     assert described.size == (package / "depth_x4.safetensors").stat().st_size
 
 
+def test_loading_with_other_arguments(package):
+    ship("depth_x4")
+    with pytest.raises(ValueError, match=r"factor is 8; depth_x4 serves \(4,\)"):
+        pretrained.load("depth_x4", factor=8)
+    with pytest.raises(ValueError, match="depth_x4 has no argument 'protocol'"):
+        pretrained.load("depth_x4", protocol="center")
+
+
 def test_names_are_sorted_by_kind_and_factor_the_default_first(package):
     for name, factor, kind, default in (
         ("flow_x4", 4, "flow", True),

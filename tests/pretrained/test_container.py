@@ -66,9 +66,19 @@ def test_one_file_serves_several_factors(tmp_path):
     model = DJIF(4, rngs=nnx.Rngs(0))
     settings = {"architecture": "DJIF", "factors": (4, 8)}
     file = write(tmp_path / "djif.safetensors", model, {"factor": 4}, **settings)
-    assert [pretrained.read(file, factor=f).factor for f in (None, 4, 8)] == [4, 4, 8]
+    assert [pretrained.read(file, factor=f).factor for f in (4, 8)] == [4, 8]
     with pytest.raises(ValueError, match=r"factor is 16; .*djif.safetensors serves \(4, 8\)"):
         pretrained.read(file, factor=16)
+
+
+def test_arguments_that_change_no_parameter_can_be_changed(tmp_path):
+    model, arguments = small(normalize=True)
+    file = write(tmp_path / "mine.safetensors", model, arguments)
+    assert not pretrained.read(file, normalize=False).stages[0].normalize
+    with pytest.raises(ValueError, match=r"does not serve \{'group_features': 4\}: .* needs"):
+        pretrained.read(file, group_features=4)
+    with pytest.raises(ValueError, match="has no argument 'protocol'; it was built with factor, "):
+        pretrained.read(file, protocol="center")
 
 
 @pytest.mark.parametrize(

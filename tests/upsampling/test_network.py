@@ -8,6 +8,7 @@ import pytest
 from pac_jax.models import target_range
 from pac_jax.upsampling import network
 from pac_jax.upsampling.network import run
+from pac_jax.upsampling.resizing import sample
 from tests.upsampling.fakes import Fake, Whole, pac_net, random
 
 
@@ -75,12 +76,13 @@ def test_large_images_are_cut_without_being_asked(monkeypatch):
     whole = run(model, target, guide, tile=None)
     shapes = []
     monkeypatch.setattr(network, "_TILE_PIXELS", 5000)
-    apply = network._apply
-    monkeypatch.setattr(network, "_apply", lambda *a: (shapes.append(a[3].shape), apply(*a))[1])
+    monkeypatch.setattr(
+        network, "sample", lambda *a: (shapes.append(sample(*a).shape), sample(*a))[1]
+    )
     np.testing.assert_allclose(run(model, target, guide, tile=None), whole, atol=1e-5)
     assert len(shapes) > 4
     assert len(set(shapes)) == 1
-    assert shapes[0][1] * shapes[0][2] <= 5000
+    assert shapes[0][0] * shapes[0][1] <= 5000
 
 
 def test_the_range_is_that_of_the_whole_image():
@@ -100,6 +102,19 @@ def test_a_model_that_does_not_tell_is_taken_whole_or_not_at_all(monkeypatch):
     np.testing.assert_allclose(result, target.repeat(2, 0).repeat(2, 1), rtol=1e-6)
     with pytest.raises(ValueError, match="the model has no receptive_field and alignment"):
         run(Whole(2), target, guide, tile=16)
+
+
+def test_a_model_of_one_channel_is_given_one_at_a_time():
+    target, guide = 1 + random(0, 6, 7, 2), random(1, 24, 28, 3)
+    model = Fake(4)
+    together = run(model, target, guide, tile=None)
+    model.target_features = 1
+    np.testing.assert_allclose(run(model, target, guide, tile=None), together, rtol=1e-6)
+    model.target_features = 2
+    with pytest.raises(
+        ValueError, match="target_low has 1 channels; this network takes 2 at a time"
+    ):
+        run(model, target[..., :1], guide, tile=None)
 
 
 def test_one_shape_is_compiled_once():

@@ -169,6 +169,12 @@ def test_the_default_network_is_that_of_kind_and_factor(package):
         pac_jax.upsample(target, guide, model="depth_x5")
 
 
+def test_a_network_that_knows_no_protocols_takes_none(package):
+    ship("depth_x4", default=True)
+    with pytest.raises(ValueError, match="protocol is 'center', but depth_x4 knows no protocols"):
+        pac_jax.upsample(TARGET, GUIDE, protocol="center")
+
+
 def test_without_networks_it_says_so(package):
     with pytest.raises(ValueError, match="no network for flow ships with this package"):
         pac_jax.upsample(random(0, 5, 6, 2), photo(20, 24, 3), kind="flow")
@@ -223,6 +229,7 @@ TARGET, GUIDE = 1 + random(0, 5, 6), photo(20, 24, 3)
         ({"factor": 8}, ValueError, "factor is 8, but target_low has size"),
         ({"tile": 0}, ValueError, "tile is 0; it needs a positive number of pixels"),
         ({"tile": 1.5}, ValueError, "tile is 1.5; it needs a positive number of pixels"),
+        ({"protocol": "center"}, ValueError, "protocol is 'center' and model a network"),
         ({"model": 4}, TypeError, "model is a int; it needs the name"),
         ({"model": "no/such.safetensors"}, FileNotFoundError, "there is no such file"),
         (
