@@ -6,8 +6,6 @@ A run that was interrupted goes on from its last checkpoint when the same comman
 """
 
 import argparse
-import dataclasses
-import json
 import time
 from pathlib import Path
 
@@ -15,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.joint_upsampling.config import CONFIGS, Config, add_overrides, with_overrides
+from experiments.joint_upsampling.errors import one_line_errors
 from experiments.joint_upsampling.evaluate import evaluate
 from experiments.joint_upsampling.real_pair import motorcycle
+from experiments.joint_upsampling.run_folder import remember
 from experiments.joint_upsampling.train import train
 
 
@@ -31,11 +31,16 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         config = with_overrides(CONFIGS[given.config], given)
-        folder = given.out or Path("runs") / given.config
-        remember(config, folder)
     except ValueError as error:
         parser.error(str(error))
-    console = Console()
+    folder = given.out or Path("runs") / given.config
+    with one_line_errors():
+        remember(config, folder)
+        run(config, folder, Console())
+
+
+def run(config: Config, folder: Path, console: Console) -> None:
+    """Train, test on the real pair, and say what came out."""
     start = time.perf_counter()
     model = train(config, folder, console)
     console.print(f"trained in {time.perf_counter() - start:.0f} s")
@@ -47,18 +52,6 @@ def main(arguments: list[str] | None = None) -> None:
         table.add_row(name, f"{score:.3f}")
     console.print(table)
     console.print(f"picture: {folder / pair.name}.png")
-
-
-def remember(config: Config, folder: Path) -> None:
-    """Write the configuration beside the run, and refuse a folder that holds another's."""
-    path = folder / "config.json"
-    text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-    if path.exists() and path.read_text() != text:
-        raise ValueError(
-            f"{folder} holds a run with another configuration; give another --out, or delete it"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,13 @@
 """Side-by-side pictures of what the methods make of a coarse target."""
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from experiments.joint_upsampling.colours import Palette
+from experiments.joint_upsampling.layout import row, scaled, stack, titled
 from experiments.joint_upsampling.real_pair import RealPair
 
-_GAP = 6
-_TITLE = 26
-# Dark blue, teal, green, yellow, near white: rising in lightness, so it also reads in grey.
-_COLOURS = np.array(
-    [[24, 16, 64], [33, 64, 140], [26, 122, 150], [72, 176, 104], [222, 212, 66], [255, 250, 222]]
-)
-
-
-def colour_map(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Colours for values (H, W) in low ... high: (H, W, 3) uint8."""
-    position = np.clip((values - low) / (high - low), 0, 1) * (len(_COLOURS) - 1)
-    stops = np.arange(len(_COLOURS))
-    channels = [np.interp(position, stops, _COLOURS[:, c]) for c in range(3)]
-    return np.stack(channels, axis=-1).round().astype(np.uint8)
+_UNKNOWN = 90
 
 
 def comparison(
@@ -38,25 +27,63 @@ def comparison(
     Returns:
         The picture.
     """
-    truth = pair.target[0, ..., 0]
-    low, high = np.percentile(truth[pair.valid], [0.5, 99.5])
+    truth = pair.target[0]
+    palette = Palette(truth, pair.valid)
     photo = (255 * pair.guide[0]).round().astype(np.uint8)
     factor = truth.shape[0] // target_low.shape[0]
-    coarse = target_low.repeat(factor, axis=0).repeat(factor, axis=1)
-    measured = np.where(pair.valid[..., None], colour_map(truth, low, high), 90).astype(np.uint8)
+    measured = np.where(pair.valid[..., None], palette(truth), _UNKNOWN).astype(np.uint8)
     panels = [
         ("photograph", photo),
-        (f"given: 1/{factor} of the size", colour_map(coarse, low, high)),
+        (f"given: 1/{factor} of the size", palette(enlarged(target_low[..., None], factor))),
     ]
     panels += [
-        (f"{name}: {scores[name]:.2f}", colour_map(r, low, high)) for name, r in results.items()
+        (f"{name}: {scores[name]:.2f}", palette(r[..., None])) for name, r in results.items()
     ]
     panels += [("measured (grey: unknown)", measured)]
-    window = detail_window(truth, pair.valid)
+    window = detail_window(truth[..., 0], pair.valid)
     width = 280
-    top = [_titled(title, _scaled(image, width, whole=True)) for title, image in panels]
-    bottom = [_scaled(image[window], width, whole=False) for _, image in panels]
-    return _stack([_row(top), _row(bottom)])
+    top = [titled(title, scaled(image, width, whole=True)) for title, image in panels]
+    bottom = [scaled(image[window], width, whole=False) for _, image in panels]
+    return stack([row(top), row(bottom)])
+
+
+def scene_rows(
+    guide: np.ndarray,
+    target_low: np.ndarray,
+    bicubic: np.ndarray,
+    result: np.ndarray,
+    target: np.ndarray,
+) -> np.ndarray:
+    """Held-out scenes, one a row.
+
+    Args:
+        guide: (N, H, W, 3) in [0, 1].
+        target_low: (N, h, w, C) what is given.
+        bicubic: (N, H, W, C) interpolated.
+        result: (N, H, W, C) the network's.
+        target: (N, H, W, C) the truth.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    rows: list[Image.Image] = []
+    factor = target.shape[1] // target_low.shape[1]
+    for number, truth in enumerate(target):
+        palette = Palette(truth)
+        photo = (255 * guide[number].clip(0, 1)).round().astype(np.uint8)
+        maps = (enlarged(target_low[number], factor), bicubic[number], result[number], truth)
+        images = [photo, *map(palette, maps)]
+        pictures = [scaled(image, 192, whole=False) for image in images]
+        if not rows:
+            names = ("guide", "given", "bicubic", "network", "truth")
+            pictures = [titled(n, p) for n, p in zip(names, pictures, strict=True)]
+        rows.append(row(pictures))
+    return np.asarray(stack(rows))
+
+
+def enlarged(target_low: np.ndarray, factor: int) -> np.ndarray:
+    """(h, w, C) as squares of factor x factor pixels."""
+    return target_low.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def detail_window(truth: np.ndarray, valid: np.ndarray, size: int = 120) -> tuple[slice, slice]:
@@ -70,39 +97,3 @@ def detail_window(truth: np.ndarray, valid: np.ndarray, size: int = 120) -> tupl
             if score > best:
                 best, window = score, square
     return window
-
-
-def _scaled(image: np.ndarray, width: int, *, whole: bool) -> Image.Image:
-    picture = Image.fromarray(image)
-    height = round(width * image.shape[0] / image.shape[1])
-    return picture.resize(
-        (width, height), Image.Resampling.LANCZOS if whole else Image.Resampling.NEAREST
-    )
-
-
-def _titled(title: str, picture: Image.Image) -> Image.Image:
-    titled = Image.new("RGB", (picture.width, picture.height + _TITLE), "white")
-    titled.paste(picture, (0, _TITLE))
-    font = ImageFont.load_default(size=16)
-    ImageDraw.Draw(titled).text((2, 3), title, fill="black", font=font)
-    return titled
-
-
-def _row(pictures: list[Image.Image]) -> Image.Image:
-    width = sum(p.width for p in pictures) + _GAP * (len(pictures) - 1)
-    row = Image.new("RGB", (width, max(p.height for p in pictures)), "white")
-    x = 0
-    for picture in pictures:
-        row.paste(picture, (x, 0))
-        x += picture.width + _GAP
-    return row
-
-
-def _stack(rows: list[Image.Image]) -> Image.Image:
-    height = sum(r.height for r in rows) + _GAP * (len(rows) - 1)
-    page = Image.new("RGB", (max(r.width for r in rows), height), "white")
-    y = 0
-    for row in rows:
-        page.paste(row, (0, y))
-        y += row.height + _GAP
-    return page

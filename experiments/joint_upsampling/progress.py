@@ -1,0 +1,70 @@
+"""What a person sees of a training: a bar on a terminal, else a line now and then."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from experiments.joint_upsampling.log import Row
+
+# Between two lines where there is no terminal.
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+class Bar:
+    """Progress with loss, metric, images per second and time left.
+
+    Args:
+        console: to draw on.
+        steps: updates in all.
+        first_step: updates already done.
+    """
+
+    def __init__(self, console: Console, steps: int, first_step: int):
+        self._console, self._steps, self._first_step = console, steps, first_step
+        self._start = self._last_line = time.perf_counter()
+        self._error = ""
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task(
+            "training", total=steps, completed=first_step, figures="compiling"
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def advance(self, step: int) -> None:
+        """Note that `step` updates have been handed to the device."""
+        self._progress.update(self._task, completed=step)
+
+    def show(self, row: Row) -> None:
+        """Show a row of the log."""
+        if row.rmse is not None and row.bicubic_rmse is not None:
+            self._error = f" rmse {row.rmse:.4f} (bicubic {row.bicubic_rmse:.4f})"
+        figures = f"loss {row.loss:.5f}{self._error} {row.images_per_second:.3g} images/s"
+        self._progress.update(self._task, completed=row.step, figures=figures)
+        now = time.perf_counter()
+        due = now - self._last_line > _SECONDS_BETWEEN_LINES or row.step == self._steps
+        if not self._console.is_terminal and due:
+            self._last_line = now
+            rate = (now - self._start) / max(row.step - self._first_step, 1)
+            left = (self._steps - row.step) * rate / 60
+            self._console.print(f"{row.step}/{self._steps} {figures}, {left:.0f} min left")
