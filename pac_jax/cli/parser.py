@@ -49,8 +49,8 @@ examples:
   pac-jax upsample depths/ photos/ -o sharp/ --suffix .exr
         a folder of pairs, with progress
 
-files read:     depth .png .npy .npz .exr .pfm .tif .pgm, flow .flo .png (KITTI) .npy .npz .exr .pfm,
-                labels .png .npy .npz, photographs whatever Pillow reads
+files read:     depth .png .npy .npz .exr .pfm .tif .pgm, flow .flo .png (KITTI) .npy .npz .exr
+                .pfm, labels .png .npy .npz, photographs whatever Pillow reads
 files written:  depth .png (16 bit) .npy .exr .pfm, flow .flo .png (KITTI) .npy .exr .pfm,
                 labels .png .npy
 exit codes:     0 done, 2 wrong input (one line says what), 130 interrupted; files are written whole

@@ -42,7 +42,9 @@ class Colours:
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8; grey where unknown."""
         if self.kind == "labels":
-            return (255 * _CLASSES[values % len(_CLASSES)]).round().astype(np.uint8)
+            return (
+                (255 * _CLASSES[values.astype(np.int64) % len(_CLASSES)]).round().astype(np.uint8)
+            )
         known = self._known(values)
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
         if self.kind == "flow":

@@ -37,6 +37,10 @@ def run(options: argparse.Namespace) -> int:
         suffix=options.suffix,
         preview=options.preview,
     )
+    if options.model:
+        from pac_jax import pretrained
+
+        pretrained.describe(options.model)  # a wrong name shall not be told once for every file
     if not options.no_cache:
         keep_programs()
     clock.listen()

@@ -185,12 +185,15 @@ def from_bytes(data: bytes, name: str, changes: Mapping[str, Any]) -> nnx.Module
     description = describe_bytes(data, name)
     check_changes(changes, description)
     try:
+        arrays = safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise WeightsError(f"{name}: damaged: {error}; get the file anew") from error
+    try:
         model = build(description.architecture, {**description.arguments, **changes})
         variables = state_by_name(model)
-        arrays = safetensors.numpy.load(data)
         _check_shapes(arrays, {path: v.shape for path, v in variables.items()})
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        if changes:
+    except ValueError as error:
+        if any(value != description.arguments[key] for key, value in changes.items()):
             raise ValueError(f"{name} does not serve {dict(changes)}: {error}") from error
         raise WeightsError(f"{name}: damaged, or of another version: {error}") from error
     for path, variable in variables.items():

@@ -43,7 +43,9 @@ def run(
         ValueError: the tile is too small, the model does not tell how it may be cut, or the target
             has not as many channels as the model takes.
     """
-    groups = int(getattr(model, "target_features", target.shape[2]))
+    groups = target.shape[2]
+    if hasattr(model, "target_features"):
+        groups = model.target_features
     if target.shape[2] % groups:
         raise ValueError(
             f"target_low has {target.shape[2]} channels; this network takes {groups} at a time"
