@@ -19,14 +19,14 @@ _INVERSION_STEPS = 12
 
 
 class ObjectMotions(NamedTuple):
-    """Own motions of L layers: a turn about the layer's centre, then a shift.
+    """Own motions of L layers: a linear map about the layer's centre, then a shift.
 
     Attributes:
-        turn: (L,) rotation in radians.
+        linear: (L, 2, 2) rotation, stretching, and shear.
         shift: (L, 2) displacement x, y in pixels.
     """
 
-    turn: jax.Array
+    linear: jax.Array
     shift: jax.Array
 
 
@@ -57,9 +57,15 @@ def draw_object_motions(each: Dice, config: SceneConfig) -> ObjectMotions:
         ObjectMotions of L layers.
     """
     moves = each.chance(config.object_motion_prob).at[0].set(False)
-    turn = each.uniform((-config.object_turn, config.object_turn))
-    shift = each.uniform((-config.object_shift, config.object_shift), (2,))
-    return ObjectMotions(turn * moves, shift * moves[:, None])
+    turn = each.uniform((-config.object_turn, config.object_turn)) * moves
+    stretches = (-config.object_stretch, config.object_stretch)
+    # Half of the four numbers stay zero, so objects often keep some of their lengths.
+    stretch = each.sometimes(0.5, stretches, (2, 2)) * moves[:, None, None]
+    # The cube makes small motions frequent, as they are in films.
+    shift = config.object_shift * each.uniform((-1.0, 1.0), (2,)) ** 3 * moves[:, None]
+    cos, sin = jnp.cos(turn), jnp.sin(turn)
+    rotation = jnp.stack([cos, -sin, sin, cos], axis=-1).reshape(-1, 2, 2)
+    return ObjectMotions(rotation + stretch, shift)
 
 
 def draw_camera_motion(scene: Dice, config: SceneConfig) -> CameraMotion:
@@ -99,16 +105,16 @@ def move_points(
         y: (...) vertical positions.
         depth: (...) inverse depths of the points.
         centre: (2,) or (2, ...) centres of the layers that the points belong to.
-        motion: Own motions of these layers, leaves () and (2,), or (...) and (2, ...).
+        motion: Own motions of these layers, leaves (2, 2) and (2,), or (2, 2, ...) and (2, ...).
         camera: Motion of the camera.
 
     Returns:
         `(x, y)` in the second frame, each (...).
     """
-    cos, sin = jnp.cos(motion.turn), jnp.sin(motion.turn)
+    linear = motion.linear
     dx, dy = x - centre[0], y - centre[1]
-    x = centre[0] + cos * dx - sin * dy + motion.shift[0]
-    y = centre[1] + sin * dx + cos * dy + motion.shift[1]
+    x = centre[0] + linear[0, 0] * dx + linear[0, 1] * dy + motion.shift[0]
+    y = centre[1] + linear[1, 0] * dx + linear[1, 1] * dy + motion.shift[1]
     scale = 1.0 / (1.0 - camera.forward * depth)
     x = (x + camera.sideways[0] * depth) * scale
     y = (y + camera.sideways[1] * depth) * scale

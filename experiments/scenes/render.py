@@ -20,39 +20,35 @@ an image W pixels wide have x = column - (W - 1) / 2.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from experiments.scenes.blur import blur
 from experiments.scenes.config import SceneConfig
+from experiments.scenes.content import Layers, draw_content
 from experiments.scenes.draws import Dice
-from experiments.scenes.motion import (
-    CameraMotion,
-    ObjectMotions,
-    draw_camera_motion,
-    draw_object_motions,
-    find_sources,
-    move_points,
+from experiments.scenes.light import draw_light
+from experiments.scenes.motion import CameraMotion, move_points
+from experiments.scenes.photograph import expose
+from experiments.scenes.shapes import layer_kinds, to_layer_frame
+from experiments.scenes.surfaces import cell_unit, surface_depth
+from experiments.scenes.textures import texture_colour
+from experiments.scenes.visibility import (
+    Visible,
+    find_visible,
+    pixel_centres,
+    sample_points,
+    source_in_layer,
+    take_bodies,
+    take_layers,
 )
-from experiments.scenes.photograph import draw_light, expose
-from experiments.scenes.shapes import (
-    SHEET_LABEL,
-    Frames,
-    InsideFunction,
-    Shapes,
-    draw_shapes,
-    inside_function,
-    layer_kinds,
-    to_layer_frame,
-)
-from experiments.scenes.surfaces import Surfaces, draw_surfaces, surface_depth
-from experiments.scenes.textures import Textures, draw_textures, texture_colour
 
 # A shadow falls only on what lies clearly behind: else slanted surfaces would shade themselves.
 _SHADOW_MARGIN = 1.1
 _SLOPE_GAIN = 12.0
+_CELL_SHIFT = 61.0
 
 
 class Scene(NamedTuple):
@@ -72,56 +68,6 @@ class Scene(NamedTuple):
     depth: jax.Array
     flow: jax.Array
     labels: jax.Array
-
-
-class Bodies(NamedTuple):
-    """Where layers are in space and how they move; leaves lead with L layers."""
-
-    frames: Frames
-    surfaces: Surfaces
-    motions: ObjectMotions
-
-
-class Layers(NamedTuple):
-    """The content of a scene; leaves lead with L layers, in the order of `layer_kinds`."""
-
-    bodies: Bodies
-    shapes: Shapes
-    textures: Textures
-
-
-Table = TypeVar("Table", Bodies, Textures)
-
-
-class Visible(NamedTuple):
-    """What sample points see.
-
-    Attributes:
-        layer: (...) int32 index of the visible layer.
-        depth: (...) its inverse depth.
-    """
-
-    layer: jax.Array
-    depth: jax.Array
-
-
-def draw_content(key: jax.Array, config: SceneConfig) -> tuple[Layers, CameraMotion]:
-    """Draw the content of a scene and the camera's motion.
-
-    Args:
-        key: Random key.
-        config: Scene settings.
-
-    Returns:
-        Layers, in the order of `layer_kinds`, and the camera's motion.
-    """
-    scene_key, layer_key = jax.random.split(key)
-    scene, each = Dice(scene_key), Dice(layer_key, layer_kinds(config).shape)
-    frames, shapes = draw_shapes(scene, each, config)
-    surfaces = draw_surfaces(scene, each, config, shapes)
-    bodies = Bodies(frames, surfaces, draw_object_motions(each, config))
-    layers = Layers(bodies, shapes, draw_textures(each, config))
-    return layers, draw_camera_motion(scene, config)
 
 
 def render_scene(key: jax.Array, config: SceneConfig) -> Scene:
@@ -184,14 +130,14 @@ def _render_frame(
     angle = scene.uniform((-jnp.pi, jnp.pi))
     to_light = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
     shadow_offset = to_light * scene.uniform(config.shadow_offset)
-    x, y = _pixel_centres(config)
+    x, y = pixel_centres(config)
     offsets = sample_offsets(config, shadow_offset)
     seen = find_visible(offsets, layers, camera, config, second)
 
     shaded = config.supersampling**2
     centre = Visible(seen.layer[shaded], seen.depth[shaded])
     colour = _shade(
-        *_sample_points(config, offsets[:shaded]),
+        *sample_points(config, offsets[:shaded]),
         Visible(seen.layer[:shaded], seen.depth[:shaded]),
         layers,
         camera,
@@ -199,23 +145,18 @@ def _render_frame(
         config,
         second,
     )
-    shadow = seen.depth[shaded + 1] > _SHADOW_MARGIN * centre.depth
+    shadow = (seen.depth[shaded + 1] > _SHADOW_MARGIN * centre.depth).astype(jnp.float32)
+    soft_shadow = blur(blur(shadow[None], 1.0), 1.0, spacing=2)[0]
+    shadow = jnp.where(scene.chance(config.soft_shadow_prob), soft_shadow, shadow)
     light = draw_light(scene, config, x, y)
     light = light * (1.0 - scene.uniform(config.cast_shadow) * shadow)
-    image = expose(noise_key, scene, config, colour.mean(axis=1) * light)
+    image = expose(noise_key, scene, config, colour.mean(axis=1) * light, centre.depth)
     return Scene(
         image=jnp.moveaxis(image, 0, -1),
         depth=centre.depth[..., None],
         flow=_flow(x, y, centre, layers, camera, config, second),
         labels=jnp.asarray(layer_kinds(config))[centre.layer],
     )
-
-
-def _pixel_centres(config: SceneConfig) -> tuple[jax.Array, jax.Array]:
-    """Positions (H, W) of pixel centres from the image centre."""
-    height, width = config.size
-    y, x = jnp.meshgrid(jnp.arange(height) * 1.0, jnp.arange(width) * 1.0, indexing="ij")
-    return x - 0.5 * (width - 1), y - 0.5 * (height - 1)
 
 
 def sample_offsets(config: SceneConfig, shadow_offset: jax.Array) -> jax.Array:
@@ -233,105 +174,6 @@ def sample_offsets(config: SceneConfig, shadow_offset: jax.Array) -> jax.Array:
     steps = [(k + 0.5) / n - 0.5 for k in range(n)]
     offsets = [(dx, dy) for dy in steps for dx in steps] + [(0.0, 0.0)]
     return jnp.concatenate([jnp.array(offsets), shadow_offset[None]])
-
-
-def _sample_points(config: SceneConfig, offsets: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Compute (K, H, W) sample points from (K, 2) offsets."""
-    x, y = _pixel_centres(config)
-    return x + offsets[:, 0, None, None], y + offsets[:, 1, None, None]
-
-
-def _take_layers(table: Table, index: jax.Array) -> Table:
-    """Look up layers per point: leaves (L, ...) and index (P...) to leaves (..., P...)."""
-
-    def take(leaf: jax.Array) -> jax.Array:
-        # Indices come from the z-buffer, so they are in bounds; checking them costs time.
-        return jnp.moveaxis(leaf, 0, -1).at[..., index].get(mode="promise_in_bounds")
-
-    # Look-ups fused into the arithmetic that follows would keep it from being vectorised.
-    return jax.lax.optimization_barrier(jax.tree.map(take, table))
-
-
-def _source_in_layer(
-    x: jax.Array, y: jax.Array, body: Bodies, camera: CameraMotion, second: bool
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Find what point of a layer in the first frame a sample point would see.
-
-    Args:
-        x: (...) sample points.
-        y: (...) sample points.
-        body: One layer's body, or one per point.
-        camera: Motion of the camera.
-        second: Whether the sample points lie in the second frame.
-
-    Returns:
-        Position `(x, y)` in the first frame and inverse depth there, each (...).
-    """
-
-    def depth_at(x: jax.Array, y: jax.Array) -> jax.Array:
-        return surface_depth(*to_layer_frame(x, y, body.frames), body.surfaces)
-
-    def move(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return move_points(x, y, depth_at(x, y), body.frames.centre, body.motions, camera)
-
-    if second:
-        x, y = find_sources(x, y, move)
-    return x, y, depth_at(x, y)
-
-
-def find_visible(
-    offsets: jax.Array,
-    layers: Layers,
-    camera: CameraMotion,
-    config: SceneConfig,
-    second: bool,
-) -> Visible:
-    """Find the nearest layer at all sample points.
-
-    Args:
-        offsets: (K, 2) sample points from pixel centres in pixels.
-        layers: All layers.
-        camera: Motion of the camera.
-        config: Scene settings.
-        second: Whether the sample points lie in the second frame.
-
-    Returns:
-        What the (K, H, W) sample points see.
-    """
-    kinds = layer_kinds(config)
-    x, y = _sample_points(config, offsets)
-    wall = jax.tree.map(lambda leaf: leaf[0], layers.bodies)
-    wall_x, wall_y, wall_depth = _source_in_layer(x, y, wall, camera, second)
-    nearest = Visible(jnp.zeros(x.shape, jnp.int32), wall_depth)
-    for label in np.unique(kinds[1:]).tolist():
-        inside = inside_function(label, config)
-
-        def add_layer(
-            seen: Visible, index: jax.Array, label: int = label, inside: InsideFunction = inside
-        ) -> tuple[Visible, None]:
-            # Computed anew in each step: reading them from memory would take longer.
-            x, y = _sample_points(config, offsets)
-            body, shape = jax.tree.map(lambda leaf: leaf[index], (layers.bodies, layers.shapes))
-            if label == SHEET_LABEL:
-                # A sheet is a part of the wall: same depth and same motion, another texture.
-                at_x, at_y, depth = wall_x, wall_y, seen.depth
-            else:
-                at_x, at_y, depth = _source_in_layer(x, y, body, camera, second)
-            s, t = to_layer_frame(at_x, at_y, body.frames)
-            wins = inside(s, t, shape.half, shape.knobs) & shape.present
-            if label != SHEET_LABEL:
-                wins &= depth > seen.depth
-            layer_index = jnp.where(wins, index, seen.layer)
-            return Visible(layer_index, jnp.where(wins, depth, seen.depth)), None
-
-        nearest, _ = jax.lax.scan(add_layer, nearest, jnp.asarray(np.flatnonzero(kinds == label)))
-    return nearest
-
-
-def _take_bodies(layers: Layers, layer: jax.Array, config: SceneConfig) -> Bodies:
-    """Look up per point the body of the visible layer: the wall's for sheets."""
-    last_sheet = config.object_counts[SHEET_LABEL - 1]
-    return _take_layers(layers.bodies, jnp.where(layer <= last_sheet, 0, layer))
 
 
 def _shade(
@@ -359,17 +201,22 @@ def _shade(
     Returns:
         (3, K, H, W) colour.
     """
-    body = _take_bodies(layers, seen.layer, config)
-    x, y, depth = _source_in_layer(x, y, body, camera, second)
+    body = take_bodies(layers, seen.layer, config)
+    x, y, depth = source_in_layer(x, y, body, camera, second)
     s, t = to_layer_frame(x + to_light[0], y + to_light[1], body.frames)
     slope = surface_depth(s, t, body.surfaces) / depth - 1.0
     shading = jnp.exp(config.lambert * jnp.tanh(_SLOPE_GAIN * slope))
     # Dividing by inverse depth puts the texture on the surface in perspective.
     magnification = body.surfaces.level / depth
+    # Each thing on a shelf, and each leaf, has its own piece of the texture and brightness.
+    s, t = to_layer_frame(x, y, body.frames)
+    is_cell = body.surfaces.steps > 0.0
+    unit = jnp.where(is_cell, cell_unit(s, t, body.surfaces.cells) - 0.5, 0.0)
+    shading = shading * (1.0 + config.cell_tint * unit)
     colour = texture_colour(
-        x * magnification - body.frames.centre[0],
+        x * magnification - body.frames.centre[0] + _CELL_SHIFT * unit,
         y * magnification - body.frames.centre[1],
-        _take_layers(layers.textures, seen.layer),
+        take_layers(layers.textures, seen.layer),
     )
     return colour * shading
 
@@ -384,8 +231,8 @@ def _flow(
     second: bool,
 ) -> jax.Array:
     """Displacement (H, W, 2) between the frames at (H, W) pixels."""
-    body = _take_bodies(layers, seen.layer, config)
-    source_x, source_y, depth = _source_in_layer(x, y, body, camera, second)
+    body = take_bodies(layers, seen.layer, config)
+    source_x, source_y, depth = source_in_layer(x, y, body, camera, second)
     moved_x, moved_y = move_points(
         source_x, source_y, depth, body.frames.centre, body.motions, camera
     )

@@ -16,7 +16,7 @@ import numpy as np
 
 from experiments.scenes.config import OBJECT_KINDS, SceneConfig
 from experiments.scenes.draws import Dice
-from experiments.scenes.lattice_noise import fractal_noise
+from experiments.scenes.lattice_noise import fractal_noise, hash_units
 
 InsideFunction = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 """Points `s` and `t` (...), half lengths (2,), and knobs (10,) to a bool array (...)."""
@@ -47,11 +47,14 @@ class Shapes(NamedTuple):
         knobs: (L, 10) numbers in [0, 1] that vary the shape; for polygons, the x and y parts of
             five scaled normals.
         present: (L,) bool, whether the layer is in the scene.
+        cells: (L, 3) cells per half length along both axes and a seed in [0, 1), for layers made
+            of many things (shelves, foliage); zero for others.
     """
 
     half: jax.Array
     knobs: jax.Array
     present: jax.Array
+    cells: jax.Array
 
 
 def layer_kinds(config: SceneConfig) -> np.ndarray:
@@ -81,24 +84,30 @@ def draw_shapes(scene: Dice, each: Dice, config: SceneConfig) -> tuple[Frames, S
     """
     kinds = layer_kinds(config)
     image_half = 0.5 * jnp.array(config.size[::-1], jnp.float32)
-    half = _draw_half_lengths(scene, each, config).at[0].set(image_half)
+    zoom = scene.log_uniform(config.zoom)
+    half = _draw_half_lengths(zoom, each, config).at[0].set(image_half)
     centre = (1.1 * image_half * each.uniform((-1.0, 1.0), (2,))).at[0].set(0.0)
     angle = _draw_angles(each)
     knobs = _draw_knobs(each, kinds)
     present = each.chance(scene.uniform(config.presence)).at[0].set(True)
     rows = jnp.stack([jnp.cos(angle), jnp.sin(angle), -jnp.sin(angle), jnp.cos(angle)], axis=-1)
     axes = rows.reshape(-1, 2, 2) / half[:, :, None]
-    return Frames(centre, axes), Shapes(half, knobs, present)
+    return Frames(centre, axes), Shapes(half, knobs, present, _cells_of(kinds, half, knobs))
 
 
-def _draw_half_lengths(scene: Dice, each: Dice, config: SceneConfig) -> jax.Array:
+def _draw_half_lengths(zoom: jax.Array, each: Dice, config: SceneConfig) -> jax.Array:
     """Draw (L, 2) half lengths in pixels."""
     kinds = layer_kinds(config)
-    length = each.log_uniform(config.object_size) * scene.uniform(config.zoom) * min(config.size)
+    length = each.log_uniform(config.object_size) * zoom * min(config.size)
     half = jnp.stack([length * each.log_uniform((0.4, 1.0)), length], axis=-1)
-    bars = jnp.stack([each.log_uniform(config.bar_width), 2.5 * length], axis=-1)
+    width = each.log_uniform(config.bar_width) * jnp.maximum(zoom, 1.0)
+    bars = jnp.stack([width, 2.5 * length], axis=-1)
     half = jnp.where(_is_kind(kinds, "bars")[:, None], bars, half)
-    return jnp.where(_is_kind(kinds, "fences")[:, None], 1.5 * half, half)
+    large = _is_kind(kinds, "fences") | _is_kind(kinds, "leaves")
+    half = jnp.where(large[:, None], 1.5 * half, half)
+    # Shelves are wide, and at least as high as a few pixels.
+    shelves = jnp.stack([1.5 * half[:, 1], jnp.maximum(half[:, 0], 4.0)], axis=-1)
+    return jnp.where(_is_kind(kinds, "shelves")[:, None], shelves, half)
 
 
 def _draw_angles(each: Dice) -> jax.Array:
@@ -119,6 +128,21 @@ def _draw_knobs(each: Dice, kinds: np.ndarray) -> jax.Array:
     angle = (jnp.arange(_POLYGON_SIDES) + 0.9 * jitter) * (2.0 * jnp.pi / _POLYGON_SIDES)
     normals = jnp.concatenate([jnp.cos(angle) / distance, jnp.sin(angle) / distance], axis=-1)
     return jnp.where(_is_kind(kinds, "polygons")[:, None], normals, knobs)
+
+
+def _cells_of(kinds: np.ndarray, half: jax.Array, knobs: jax.Array) -> jax.Array:
+    """Find (L, 3) the cells of shelves and of foliage; zero for other layers."""
+    counts = _cell_counts(half.T, knobs.T).T
+    leaves = jnp.concatenate([counts, knobs[:, 2:3]], axis=-1)
+    cells = jnp.where(_is_kind(kinds, "leaves")[:, None], leaves, 0.0)
+    # The things on a shelf stand in one row.
+    shelf = leaves * jnp.array([1.0, 0.0, 1.0])
+    return jnp.where(_is_kind(kinds, "shelves")[:, None], shelf, cells)
+
+
+def _cell_counts(half: jax.Array, knobs: jax.Array) -> jax.Array:
+    """Number of cells per half length, (2, ...), of (2, ...) half lengths: at least 4 pixels."""
+    return jnp.minimum(2.0 + 6.0 * knobs[:2], jnp.maximum(half / 4.0, 1.0))
 
 
 def _is_kind(kinds: np.ndarray, name: str) -> np.ndarray:
@@ -206,6 +230,35 @@ def _inside_blob(s: jax.Array, t: jax.Array, half: jax.Array, knobs: jax.Array) 
     return s * s + t * t + amplitude * (noise - 0.5) <= 0.7
 
 
+def _inside_shelf(s: jax.Array, t: jax.Array, half: jax.Array, knobs: jax.Array) -> jax.Array:
+    """Row of things of different heights, some of them missing; its cells are columns."""
+    column = jnp.floor(_cell_counts(half, knobs)[0] * s)
+    height, missing = _fraction(0.5698 * column + knobs[3]), _fraction(0.7071 * column + knobs[4])
+    stands = (t >= 0.9 - 1.8 * knobs[5] * height - 0.3) & (missing >= 0.3 * knobs[6])
+    board = (t >= 0.9) & (knobs[7] < 0.6)
+    return (jnp.abs(s) <= 1.0) & (jnp.abs(t) <= 1.0) & (board | (stands & (t < 0.9)))
+
+
+def _inside_leaves(s: jax.Array, t: jax.Array, half: jax.Array, knobs: jax.Array) -> jax.Array:
+    """Foliage: in each cell of a grid a narrow ellipse of its own direction and size."""
+    counts = _cell_counts(half, knobs)
+    u, v = counts[0] * s, counts[1] * t
+    i, j = jnp.floor(u), jnp.floor(v)
+    seed = (knobs[2] * 2.0**24).astype(jnp.uint32)
+    turn, size, there = hash_units(i, j, seed)
+    du, dv = u - i - 0.5, v - j - 0.5
+    cos, sin = 2.0 * turn - 1.0, jnp.sqrt(1.0 - (2.0 * turn - 1.0) ** 2)
+    along, across = cos * du + sin * dv, cos * dv - sin * du
+    radius = 0.35 + 0.3 * size
+    narrow = across / (0.4 + 0.6 * knobs[3])
+    leaf = along * along + narrow * narrow <= radius * radius
+    return leaf & (s * s + t * t <= 1.0) & (there < 0.6 + 0.4 * knobs[4])
+
+
+def _fraction(number: jax.Array) -> jax.Array:
+    return number - jnp.floor(number)
+
+
 def inside_function(label: int, config: SceneConfig) -> InsideFunction:
     """Find the function that tells which points one kind of layer covers.
 
@@ -230,4 +283,6 @@ def inside_function(label: int, config: SceneConfig) -> InsideFunction:
         "frames": _inside_frame,
         "fences": inside_fence,
         "blobs": _inside_blob,
+        "shelves": _inside_shelf,
+        "leaves": _inside_leaves,
     }[OBJECT_KINDS[label - 1]]

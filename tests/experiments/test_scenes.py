@@ -19,9 +19,10 @@ from experiments.scenes import (
     render_pair,
 )
 from experiments.scenes.contact_sheet import draw_sheet
+from experiments.scenes.content import draw_content
 from experiments.scenes.motion import CameraMotion, ObjectMotions, move_points
-from experiments.scenes.render import Visible, draw_content, find_visible
 from experiments.scenes.shapes import layer_kinds
+from experiments.scenes.visibility import Visible, find_visible
 
 HEIGHT, WIDTH = 40, 56
 # Few kinds of layers compile fast. Points keep their brightness when they move, as there is no
@@ -36,8 +37,16 @@ QUIET = SceneConfig(
     frames=0,
     fences=0,
     blobs=0,
+    shelves=0,
+    leaves=0,
+    presence=(0.3, 1.0),
+    zoom=(1.0, 2.0),
     supersampling=1,
     texture_scale=(10.0, 30.0),
+    vignette=(0.0, 0.0),
+    defocus_prob=0.0,
+    halo_prob=0.0,
+    jpeg_prob=0.0,
     cast_shadow=(0.0, 0.0),
     blotch_shadow=(0.0, 0.0),
     illumination=0.0,
@@ -45,7 +54,9 @@ QUIET = SceneConfig(
     noise=(0.0, 0.0),
 )
 # Each layer has one colour, so every image edge is a layer's outline.
-FLAT = dataclasses.replace(QUIET, contrast=(0.0, 0.0), lambert=0.0, camouflage_prob=0.0)
+FLAT = dataclasses.replace(
+    QUIET, contrast=(0.0, 0.0), lambert=0.0, camouflage_prob=0.0, photo_prob=0.0
+)
 ALL_KINDS = SceneConfig(size=(HEIGHT, WIDTH))
 
 
@@ -173,7 +184,7 @@ def test_camera_motion_is_that_of_a_pinhole_camera() -> None:
     camera = CameraMotion(
         sideways=-focal * move[:2], forward=move[2], roll=jnp.float32(angle), pan=pan
     )
-    still = ObjectMotions(turn=jnp.float32(0.0), shift=jnp.zeros(2))
+    still = ObjectMotions(linear=jnp.eye(2), shift=jnp.zeros(2))
     x, y = move_points(before[:, 0], before[:, 1], 1.0 / point[:, 2], jnp.zeros(2), still, camera)
     np.testing.assert_allclose(np.stack([x, y], axis=-1), after, rtol=1e-4, atol=1e-3)
 
