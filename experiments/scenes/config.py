@@ -170,8 +170,9 @@ class SceneConfig:
                 f"near_ratio must be at least 1 (objects stand before the background), "
                 f"got {self.near_ratio}."
             )
-        if self.presence[1] > 1.0:
-            raise ValueError(f"presence holds probabilities, at most 1, got {self.presence}.")
+        for name in ("presence", "vignette", "cast_shadow", "blotch_shadow"):
+            if getattr(self, name)[1] > 1.0:
+                raise ValueError(f"{name} must be at most 1, got {getattr(self, name)}.")
 
     @property
     def object_counts(self) -> tuple[int, ...]:

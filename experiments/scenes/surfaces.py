@@ -84,7 +84,7 @@ def _draw_ratios(scene: Dice, each: Dice, config: SceneConfig) -> jax.Array:
     In some scenes objects stand at few depths, as furniture along a wall does.
     """
     rank = each.uniform((0.06, 1.0))
-    ranks = jnp.ceil(scene.uniform((0.0, 4.0)))
+    ranks = jnp.floor(scene.uniform((1.0, 5.0)))
     # A small difference within a rank keeps it clear which of two objects is in front.
     ranked = (jnp.ceil(rank * ranks) - 0.3 + 0.04 * each.uniform((0.0, 1.0))) / ranks
     rank = jnp.where(scene.chance(config.ranks_prob), ranked, rank)

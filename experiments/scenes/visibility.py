@@ -11,13 +11,8 @@ import numpy as np
 from experiments.scenes.config import SceneConfig
 from experiments.scenes.content import Bodies, Layers
 from experiments.scenes.motion import CameraMotion, find_sources, move_points
-from experiments.scenes.shapes import (
-    SHEET_LABEL,
-    InsideFunction,
-    inside_function,
-    layer_kinds,
-    to_layer_frame,
-)
+from experiments.scenes.outlines import InsideFunction, inside_function
+from experiments.scenes.shapes import SHEET_LABEL, layer_kinds, to_layer_frame
 from experiments.scenes.surfaces import surface_depth
 from experiments.scenes.textures import Textures
 
