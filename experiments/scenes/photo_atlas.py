@@ -54,7 +54,8 @@ class Pictures(NamedTuple):
     Attributes:
         start: (L,) int32 position of the photograph's first pixel in the atlas.
         size: (L, 2) float32 height and width in pixels; zero where the layer has no photograph.
-        shift: (L, 2) float32 position x, y in the photograph at the layer's centre in pixels.
+        shift: (L, 2) float32 position of the layer's centre in pixels from the photograph's
+            right and lower border.
     """
 
     start: jax.Array
@@ -135,9 +136,12 @@ def draw_pictures(
 def look_up(u: jax.Array, v: jax.Array, picture: Pictures) -> jax.Array:
     """Interpolate photographs linearly; beyond their borders they go on mirrored.
 
+    Position zero is the last pixel, so that photographs appear turned by half a turn. This is of
+    no account, since layers mirror and turn them at random, but seeds depend on it.
+
     Args:
-        u: (...) horizontal positions from the layer's centre in pixels of the photograph.
-        v: (...) vertical positions.
+        u: (...) positions leftwards from the layer's centre in pixels of the photograph.
+        v: (...) positions upwards.
         picture: One picture per point: leaves (...) and (2, ...).
 
     Returns:
@@ -162,7 +166,10 @@ def look_up(u: jax.Array, v: jax.Array, picture: Pictures) -> jax.Array:
 
 
 def _between(position: jax.Array, length: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Find the two pixels (int32) around mirrored positions, and the part of the second one."""
+    """Find the two pixels (int32) around mirrored positions, and the part of the second one.
+
+    Positions count from the last pixel backwards.
+    """
     last = length - 1.0
     turns = position / (2.0 * last)
     mirrored = last * jnp.abs(2.0 * (turns - jnp.floor(turns)) - 1.0)
