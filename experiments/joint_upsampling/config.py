@@ -1,17 +1,27 @@
 """What is trained and how: one frozen configuration per row of results.
 
-    python -m experiments.joint_upsampling --config lite_x4
+    python -m experiments.joint_upsampling --config depth --out runs/depth
 
-trains lite PAC-Net x4 on generated scenes, in 477 s on two shared CPU cores, and upsamples the real
-stereo pair that ships with scikit-image: RMSE 1.422 pixels (bicubic 1.948, joint bilateral 1.603).
-Every field can be overridden on the command line, `--steps 200 --batch-size 4`.
+Every field can be overridden on the command line, `--steps 200 --batch-size 4 --factors 4,8`.
+`python -m experiments.joint_upsampling --help` lists the configurations. Command, time, hardware
+and score of those that were trained stand in the model cards, `pac_jax/pretrained/weights`.
 """
 
 import argparse
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-NETWORKS = ("pac_net", "pac_net_lite", "djif")
+from pac_jax.models.protocols import check_protocol
+
+NETWORKS = ("pac_upsampler", "pac_net", "pac_net_lite", "djif")
+TASKS = ("depth", "flow")
+_POSITIVE = ("steps", "batch_size", "crop", "scenes", "checkpoint_every", "log_every")
+
+
+def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; it needs one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True)
@@ -19,28 +29,44 @@ class Config:
     """One training run.
 
     Attributes:
-        network: `pac_net`, `pac_net_lite` or `djif`.
-        factor: of upsampling.
+        network: `pac_upsampler`, `pac_net`, `pac_net_lite` or `djif`.
+        task: `depth` or `flow`.
+        factors: of upsampling, one of them drawn for every update; only `pac_upsampler` and `djif`
+            have parameters that serve several. The first is that of the validation.
+        protocols: how the low-resolution targets are made, one of them drawn for every update.
         normalize: whether the affinities of `pac_net` and `pac_net_lite` are normalised (as
             published they are not).
+        back_projection: whether `pac_upsampler` puts the samples back after every filter.
+        deep_features: learned channels of `pac_upsampler`'s guides besides the image's.
         steps: number of updates.
-        batch_size: scenes per update.
-        crop: height and width of the scenes in pixels, a multiple of the factor.
+        batch_size: crops per update.
+        crop: height and width of the crops in pixels, a multiple of 16 and of the factors.
+        scenes: number of generated scenes, rendered once, that the crops are taken from.
+        margin: pixels that a scene is larger than a crop.
+        smallest_contrast: of a crop's targets, as a part of the range that they are normalised by;
+            drawn from here to 1, since a crop of a large image has but a part of its range.
         border: pixels at every side that the loss leaves out, as the metric does.
         learning_rate: peak of the schedule (a short warm-up, then a cosine to zero).
         warmup_steps: of the schedule.
         gradient_clip: largest global norm of a gradient.
-        seed: of the parameters and of the scenes.
+        seed: of the parameters, the scenes and the crops.
         checkpoint_every: updates between two checkpoints.
         log_every: updates between two lines of the log.
     """
 
     network: str = "pac_net_lite"
-    factor: int = 4
+    task: str = "depth"
+    factors: tuple[int, ...] = (4,)
+    protocols: tuple[str, ...] = ("bicubic", "center")
     normalize: bool = True
-    steps: int = 1500
+    back_projection: bool = True
+    deep_features: int = 4
+    steps: int = 1000
     batch_size: int = 4
-    crop: int = 96
+    crop: int = 128
+    scenes: int = 2560
+    margin: int = 48
+    smallest_contrast: float = 0.25
     border: int = 6
     learning_rate: float = 4e-3
     warmup_steps: int = 50
@@ -50,28 +76,83 @@ class Config:
     log_every: int = 50
 
     def __post_init__(self) -> None:
-        if self.network not in NETWORKS:
-            raise ValueError(f"network is {self.network!r}; it needs one of {', '.join(NETWORKS)}")
-        for name in ("factor", "steps", "batch_size", "crop", "checkpoint_every", "log_every"):
+        _check_choice("network", self.network, NETWORKS)
+        _check_choice("task", self.task, TASKS)
+        for name in _POSITIVE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it needs to be positive")
+        if not self.factors or not self.protocols:
+            raise ValueError("factors or protocols is empty; each needs at least one")
+        for protocol in self.protocols:
+            check_protocol(protocol)
+        for factor in self.factors:
+            if factor < 2 or self.crop % factor:
+                raise ValueError(f"crop is {self.crop}; factor {factor} needs to divide it")
+        if len(self.factors) > 1 and self.network in ("pac_net", "pac_net_lite"):
+            raise ValueError(
+                f"factors is {self.factors}; {self.network} has other parameters for each: give one"
+            )
+        if self.margin < 0:
+            raise ValueError(f"margin is {self.margin}; it needs to be 0 or more")
+        if not 0 < self.smallest_contrast <= 1:
+            raise ValueError(
+                f"smallest_contrast is {self.smallest_contrast}; it needs to lie above 0, at most 1"
+            )
         if not 0 <= self.border < self.crop // 2:
             raise ValueError(f"border is {self.border}; crops of {self.crop} need it below half")
-        if self.crop % self.factor:
-            raise ValueError(f"crop is {self.crop}; factor {self.factor} needs to divide it")
         if not 0 <= self.warmup_steps < self.steps:
             raise ValueError(
                 f"warmup_steps is {self.warmup_steps}; {self.steps} steps need it from 0 to "
                 f"{self.steps - 1}"
             )
 
+    @property
+    def factor(self) -> int:
+        """The factor of the validation, the first."""
+        return self.factors[0]
+
+    @property
+    def protocol(self) -> str:
+        """The protocol of the validation, the first."""
+        return self.protocols[0]
+
+    @property
+    def target_features(self) -> int:
+        """Number of channels of the target."""
+        return 2 if self.task == "flow" else 1
+
+
+_FLOW = Config(task="flow", protocols=("bilinear-antialias",))
+_OURS = Config(network="pac_upsampler", factors=(8, 4, 16), steps=8000, learning_rate=3e-3)
 
 CONFIGS = {
-    "lite_x4": Config(),
-    "pac_x4": Config(network="pac_net"),
-    "djif_x4": Config(network="djif"),
+    # Our network, one for all factors.
+    "depth": _OURS,
+    "flow": dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols),
+    # Lite PAC-Net, normalised.
+    **{f"lite_x{n}": Config(factors=(n,)) for n in (4, 8, 16)},
+    **{f"flow_lite_x{n}": dataclasses.replace(_FLOW, factors=(n,)) for n in (4, 8, 16)},
+    # The others of the comparison, and the published form of the PAC-Nets.
+    **{f"pac_x{n}": Config(network="pac_net", factors=(n,)) for n in (4, 8, 16)},
+    **{f"djif_x{n}": Config(network="djif", factors=(n,)) for n in (4, 8, 16)},
+    **{f"lite_x{n}_published": Config(factors=(n,), normalize=False) for n in (4, 8, 16)},
+    **{
+        f"pac_x{n}_published": Config(network="pac_net", factors=(n,), normalize=False)
+        for n in (4, 8, 16)
+    },
+    # What each part of our network brings.
+    "depth_without_back_projection": dataclasses.replace(_OURS, back_projection=False),
+    "depth_without_deep_features": dataclasses.replace(_OURS, deep_features=0),
     "smoke": Config(
-        steps=12, batch_size=2, crop=32, warmup_steps=2, checkpoint_every=5, log_every=4
+        network="pac_net_lite",
+        steps=12,
+        batch_size=2,
+        crop=32,
+        scenes=16,
+        margin=8,
+        warmup_steps=2,
+        checkpoint_every=5,
+        log_every=4,
     ),
 }
 
@@ -81,16 +162,10 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     for field in dataclasses.fields(Config):
         parser.add_argument(
             "--" + field.name.replace("_", "-"),
-            type=_boolean if isinstance(field.default, bool) else type(field.default),
+            type=_reader(field.default),
             default=argparse.SUPPRESS,
-            metavar=type(field.default).__name__,
+            metavar=_describe(field.default),
         )
-
-
-def _boolean(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r}; it needs true or false")
-    return text == "true"
 
 
 def with_overrides(config: Config, arguments: argparse.Namespace) -> Config:
@@ -98,3 +173,22 @@ def with_overrides(config: Config, arguments: argparse.Namespace) -> Config:
     names = {field.name for field in dataclasses.fields(Config)}
     given = {name: value for name, value in vars(arguments).items() if name in names}
     return dataclasses.replace(config, **given)
+
+
+def _reader(default):
+    if isinstance(default, tuple):
+        return lambda text: tuple(type(default[0])(part) for part in text.split(","))
+    return _boolean if isinstance(default, bool) else type(default)
+
+
+def _describe(default: object) -> str:
+    if isinstance(default, tuple):
+        kind = type(default[0]).__name__
+        return f"{kind},{kind},..."
+    return type(default).__name__
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r}; it needs true or false")
+    return text == "true"

@@ -4,17 +4,42 @@ from flax import nnx
 
 from experiments.joint_upsampling.config import Config
 from experiments.joint_upsampling.initialization import start_as_interpolation
-from pac_jax.models import DJIF, PacNet
+from experiments.joint_upsampling.training_data import Setting, settings
+from pac_jax.models import DJIF, PacNet, PacUpsampler
+
+Network = PacNet | DJIF | PacUpsampler
 
 
-def build(config: Config) -> PacNet | DJIF:
-    """The configuration's network, begun as interpolation."""
+def architecture(config: Config, setting: Setting) -> Network:
+    """The configuration's network with parameters at random, for one factor and protocol."""
+    factor, protocol = setting
     rngs = nnx.Rngs(config.seed)
-    model: PacNet | DJIF
+    if config.network == "pac_upsampler":
+        return PacUpsampler(
+            factor,
+            protocol=protocol,
+            target_features=config.target_features,
+            deep_features=config.deep_features,
+            back_projection=config.back_projection,
+            rngs=rngs,
+        )
     if config.network == "djif":
-        model = DJIF(config.factor, rngs=rngs)
-    else:
-        form = PacNet.lite if config.network == "pac_net_lite" else PacNet
-        model = form(config.factor, normalize=config.normalize, rngs=rngs)
-    start_as_interpolation(model)
+        return DJIF(factor, rngs=rngs)
+    form = PacNet.lite if config.network == "pac_net_lite" else PacNet
+    return form(factor, normalize=config.normalize, rngs=rngs)
+
+
+def graphs(config: Config) -> dict[Setting, nnx.GraphDef]:
+    """The network's structure for every task of a run; the parameters are the same for all."""
+    return {
+        setting: nnx.split(nnx.eval_shape(lambda s=setting: architecture(config, s)))[0]
+        for setting in settings(config)
+    }
+
+
+def build(config: Config) -> Network:
+    """The configuration's network as training begins: a filter of its target."""
+    model = architecture(config, settings(config)[0])
+    if not isinstance(model, PacUpsampler):  # which begins as a filter by itself
+        start_as_interpolation(model)
     return model

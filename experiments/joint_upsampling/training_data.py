@@ -1,37 +1,116 @@
-"""Batches of generated scenes, made in the background while the device trains."""
+"""Crops of generated scenes: rendered once, cut and turned in the background while we train."""
 
+import dataclasses
+import hashlib
+import os
 import queue
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
+import experiments.scenes
 from experiments.joint_upsampling.config import Config
 from experiments.scenes import SceneConfig, render_batch
 
+_RENDERED_AT_ONCE = 16
+
 
 class Batch(NamedTuple):
-    """One update's scenes.
+    """One update's crops.
 
     Attributes:
         guide: (N, H, W, 3) photographs in [0, 1].
-        target: (N, H, W, 1) inverse depths.
+        target: (N, H, W, C) inverse depths, or flow in pixels.
+        contrast: (N,) the part of its image's range that a crop is taken to have.
+        level: (N,) where in that range, from 0 (at its lower end) to 1.
     """
 
     guide: jax.Array
     target: jax.Array
+    contrast: jax.Array
+    level: jax.Array
 
 
-def batch_at(config: Config, step: int) -> Batch:
-    """The scenes of one update; they depend on seed and step alone, so a run can be resumed."""
-    key = jax.random.fold_in(jax.random.key(config.seed), step)
-    scenes = render_batch(key, config.batch_size, SceneConfig(size=(config.crop, config.crop)))
-    return Batch(scenes.image, scenes.depth)
+class Setting(NamedTuple):
+    """One update's task.
+
+    Attributes:
+        factor: of upsampling.
+        protocol: by which the low-resolution target is made.
+    """
+
+    factor: int
+    protocol: str
 
 
-def batches(config: Config, first_step: int, ahead: int = 3) -> Iterator[tuple[int, Batch]]:
-    """Yield (step, batch) up to the configuration's last step, `ahead` of them prepared."""
+class Scenes(NamedTuple):
+    """Rendered scenes.
+
+    Attributes:
+        guide: (N, S, S, 3) uint8.
+        depth: (N, S, S, 1) float32 inverse depths.
+        flow: (N, S, S, 2) float32 in pixels.
+    """
+
+    guide: np.ndarray
+    depth: np.ndarray
+    flow: np.ndarray
+
+
+def settings(config: Config) -> list[Setting]:
+    """All tasks of a run."""
+    return [Setting(factor, name) for factor in config.factors for name in config.protocols]
+
+
+def setting_at(config: Config, step: int) -> Setting:
+    """The task of one update: all of them in turn."""
+    every = settings(config)
+    return every[step % len(every)]
+
+
+def render_scenes(config: Config, folder: Path) -> Scenes:
+    """The run's scenes, from the folder if they are there, else rendered and put there.
+
+    They depend on the configuration and on the generator's code alone; a file is named after both.
+    """
+    side = config.crop + config.margin
+    scene_config = SceneConfig(size=(side, side))
+    name = f"{config.scenes}_{_fingerprint(scene_config, config.seed)}"
+    paths = [folder / f"{name}_{part}.npy" for part in Scenes._fields]
+    if not all(path.exists() for path in paths):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, array in zip(paths, _render(config, scene_config), strict=True):
+            _save(path, array)
+    return Scenes(*(np.load(path, mmap_mode="r") for path in paths))
+
+
+def batch_at(config: Config, scenes: Scenes, step: int) -> Batch:
+    """The crops of one update; they depend on seed and step alone, so a run can be resumed."""
+    random = np.random.default_rng([config.seed, step])
+    cuts = [_cut(config, scenes, random) for _ in range(config.batch_size)]
+    guides, targets = (np.stack(arrays) for arrays in zip(*cuts, strict=True))
+    contrast = random.uniform(config.smallest_contrast, 1, config.batch_size)
+    level = random.uniform(0, 1, config.batch_size)
+    parts = (guides, targets, contrast.astype(np.float32), level.astype(np.float32))
+    return Batch(*jax.device_put(parts))
+
+
+def batches(
+    config: Config, first_step: int, folder: Path, ahead: int = 3
+) -> Iterator[tuple[int, Batch]]:
+    """Yield (step, batch) up to the configuration's last step, `ahead` of them prepared.
+
+    Args:
+        config: of the run.
+        first_step: to begin with.
+        folder: where rendered scenes are kept.
+        ahead: number of batches that wait on the device.
+    """
+    scenes = render_scenes(config, folder)
     ready: queue.Queue = queue.Queue(maxsize=ahead)
     stopped = threading.Event()
 
@@ -43,17 +122,17 @@ def batches(config: Config, first_step: int, ahead: int = 3) -> Iterator[tuple[i
                 continue
         return None
 
-    def render() -> None:
+    def cut() -> None:
         try:
             for step in range(first_step, config.steps):
                 if stopped.is_set():
                     return
-                put((step, jax.block_until_ready(batch_at(config, step))))
+                put((step, batch_at(config, scenes, step)))
             put(None)
         except Exception as error:  # handed to the consumer, who would wait for ever
             put(error)
 
-    threading.Thread(target=render, name="scenes", daemon=True).start()
+    threading.Thread(target=cut, name="crops", daemon=True).start()
     try:
         while (item := ready.get()) is not None:
             if isinstance(item, Exception):
@@ -61,3 +140,52 @@ def batches(config: Config, first_step: int, ahead: int = 3) -> Iterator[tuple[i
             yield item
     finally:
         stopped.set()
+
+
+def _render(config: Config, scene_config: SceneConfig) -> Scenes:
+    parts = []
+    for number in range(-(-config.scenes // _RENDERED_AT_ONCE)):
+        key = jax.random.fold_in(jax.random.key(config.seed), number)
+        scene = jax.tree.map(np.asarray, render_batch(key, _RENDERED_AT_ONCE, scene_config))
+        guide = np.round(255 * scene.image).astype(np.uint8)
+        parts.append(Scenes(guide, scene.depth, scene.flow))
+    return Scenes(*(np.concatenate(arrays)[: config.scenes] for arrays in zip(*parts, strict=True)))
+
+
+def _fingerprint(scene_config: SceneConfig, seed: int) -> str:
+    digest = hashlib.sha256(repr((dataclasses.astuple(scene_config), seed)).encode())
+    for path in sorted(Path(experiments.scenes.__path__[0]).glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    with partial.open("wb") as file:
+        np.save(file, array)
+    os.replace(partial, path)
+
+
+def _cut(
+    config: Config, scenes: Scenes, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One crop, mirrored and turned at random, its colour channels in any order."""
+    number = random.integers(len(scenes.guide))
+    y, x = random.integers(0, config.margin + 1, 2)
+    window = (slice(y, y + config.crop), slice(x, x + config.crop))
+    targets = scenes.flow if config.task == "flow" else scenes.depth
+    guide, target = scenes.guide[number][window], targets[number][window]
+    mirrored, upside_down, transposed = random.integers(0, 2, 3)
+    if mirrored:
+        guide, target = guide[:, ::-1], target[:, ::-1] * _signs(config, (-1, 1))
+    if upside_down:
+        guide, target = guide[::-1], target[::-1] * _signs(config, (1, -1))
+    if transposed:
+        guide, target = guide.swapaxes(0, 1), target.swapaxes(0, 1)[..., ::-1]
+    guide = guide[..., random.permutation(3)].astype(np.float32) / 255
+    return guide, np.ascontiguousarray(target, np.float32)
+
+
+def _signs(config: Config, of_flow: tuple[int, int]) -> np.ndarray:
+    """What mirroring does to the target's values: it turns a component of flow round."""
+    return np.array(of_flow if config.task == "flow" else (1,), np.float32)

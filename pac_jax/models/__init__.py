@@ -3,5 +3,6 @@
 from pac_jax.models.djif import DJIF
 from pac_jax.models.normalization import TargetRange, target_range
 from pac_jax.models.pac_net import PacNet
+from pac_jax.models.pac_upsampler import PacUpsampler
 
-__all__ = ["DJIF", "PacNet", "TargetRange", "target_range"]
+__all__ = ["DJIF", "PacNet", "PacUpsampler", "TargetRange", "target_range"]

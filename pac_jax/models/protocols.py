@@ -1,0 +1,117 @@
+"""How a low-resolution target came from a full-resolution one, and the way back by interpolation.
+
+A network that knows where the samples lie and what each of them averages does not have to guess.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+# Values that are single pixels: the first of them in a block of `factor` pixels.
+_FIRST_PIXEL = {"center": lambda factor: (factor - 1) // 2, "last": lambda factor: factor - 1}
+# Values that average: the interpolation kernel, widened by the factor.
+_ANTIALIASED = {"bicubic": "cubic", "bilinear-antialias": "linear"}
+
+PROTOCOLS = (*_ANTIALIASED, *_FIRST_PIXEL)
+
+
+def check_protocol(protocol: str) -> None:
+    """Raise ValueError unless `protocol` is one of `PROTOCOLS`."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol is {protocol!r}; it needs one of {', '.join(PROTOCOLS)}")
+
+
+def takes_pixels(protocol: str) -> bool:
+    """Whether a protocol takes single pixels instead of averages."""
+    return protocol in _FIRST_PIXEL
+
+
+def downsample(target: jax.Array, factor: int, protocol: str) -> jax.Array:
+    """Make the low-resolution target of a protocol.
+
+    Args:
+        target: (N, H, W, C), H and W multiples of the factor.
+        factor: of downsampling.
+        protocol: one of `PROTOCOLS`: 'bicubic' and 'bilinear-antialias' average with that kernel,
+            widened by the factor; 'center' takes every factor-th pixel from (factor - 1) // 2 on,
+            'last' from factor - 1 on.
+
+    Returns:
+        (N, H / factor, W / factor, C).
+
+    Raises:
+        ValueError: there is no such protocol.
+    """
+    check_protocol(protocol)
+    if protocol in _FIRST_PIXEL:
+        first = _FIRST_PIXEL[protocol](factor)
+        return target[:, first::factor, first::factor]
+    batch, height, width, channels = target.shape
+    return jax.image.resize(
+        target,
+        (batch, height // factor, width // factor, channels),
+        _ANTIALIASED[protocol],
+        antialias=True,
+        precision=lax.Precision.HIGHEST,
+    )
+
+
+def interpolate(target_low: jax.Array, factor: int, protocol: str, method: str) -> jax.Array:
+    """Interpolate between a protocol's samples, each where it lies.
+
+    Args:
+        target_low: (N, h, w, C).
+        factor: of upsampling.
+        protocol: one of `PROTOCOLS`, see `downsample`.
+        method: 'linear' or 'cubic' (Keys, a = -1/2).
+
+    Returns:
+        (N, factor h, factor w, C).
+
+    Raises:
+        ValueError: there is no such protocol.
+    """
+    check_protocol(protocol)
+    middle = (factor - 1) / 2
+    shift = _FIRST_PIXEL[protocol](factor) - middle if protocol in _FIRST_PIXEL else 0.0
+    batch, height, width, channels = target_low.shape
+    return jax.image.scale_and_translate(
+        target_low,
+        (batch, height * factor, width * factor, channels),
+        (1, 2),
+        np.full(2, factor, np.float32),
+        np.full(2, shift, np.float32),
+        method,
+        antialias=False,
+        precision=lax.Precision.HIGHEST,
+    )
+
+
+def pixels_of_level(image: jax.Array, stride: int, protocol: str) -> jax.Array:
+    """An image at 1 / stride of its size, its pixels where that level's target has them.
+
+    Where a protocol takes pixels, levels do so, too: the last of every block. Then the samples of
+    'center' at factor f are those of 'center' at factor f / stride of the level, and likewise those
+    of 'last'; and to double a level's size is to interpolate 'last' at factor 2.
+
+    Args:
+        image: (N, H, W, C), H and W multiples of the stride.
+        stride: pixels of the image per pixel of the level.
+        protocol: one of `PROTOCOLS`.
+
+    Returns:
+        (N, H / stride, W / stride, C): pixels, or means of blocks.
+    """
+    if stride == 1:
+        return image
+    if takes_pixels(protocol):
+        return image[:, stride - 1 :: stride, stride - 1 :: stride]
+    batch, height, width, channels = image.shape
+    blocks = image.reshape(batch, height // stride, stride, width // stride, stride, channels)
+    return jnp.mean(blocks, axis=(2, 4))
+
+
+def protocol_between_levels(protocol: str) -> str:
+    """The protocol by which one level's target is made from that of twice the size."""
+    return "last" if takes_pixels(protocol) else protocol
