@@ -7,13 +7,18 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from pac_jax.models import DJIF, PacNet
+from pac_jax.models import DJIF, PacNet, PacUpsampler
 
 __all__ = ["ARCHITECTURES", "build", "state_by_name"]
 
 # A network to be shipped or stored needs its line here; nothing else is built from a file.
 ARCHITECTURES: Mapping[str, Callable[..., nnx.Module]] = MappingProxyType(
-    {"PacNet": PacNet, "PacNet.lite": PacNet.lite, "DJIF": DJIF}
+    {
+        "PacUpsampler": PacUpsampler,
+        "PacNet": PacNet,
+        "PacNet.lite": PacNet.lite,
+        "DJIF": DJIF,
+    }
 )
 
 

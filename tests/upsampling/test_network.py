@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from pac_jax.models import target_range
+from pac_jax.models import PacUpsampler, target_range
 from pac_jax.upsampling import network
 from pac_jax.upsampling.network import run
 from pac_jax.upsampling.resizing import sample
@@ -68,6 +69,23 @@ def test_pac_net_in_tiles_is_pac_net():
     tiled = run(model, target, guide, tile=2 * model.receptive_field + 16)
     np.testing.assert_allclose(tiled, whole, rtol=1e-5)
     np.testing.assert_allclose(whole, reference(model, target, guide), rtol=1e-5)
+
+
+def test_pac_upsampler_in_tiles_is_pac_upsampler():
+    """Its filters see ever further but ever less: what is cut away is below rounding."""
+    if not hasattr(PacUpsampler, "receptive_field"):
+        pytest.skip("PacUpsampler does not tell how far it sees")
+    model = nnx.eval_shape(lambda: PacUpsampler(8, rngs=nnx.Rngs(0)))
+    generator = np.random.default_rng(0)
+    for path, parameter in nnx.to_flat_state(nnx.state(model, nnx.Param)):
+        inputs = np.prod(parameter.shape[:-1]) if path[-1] == "kernel" else 0
+        values = generator.normal(size=parameter.shape) / np.sqrt(inputs) if inputs > 16 else 1
+        parameter.set_value(jnp.full(parameter.shape, values, jnp.float32))
+    target, guide = random(0, 10, 60, 1), random(1, 80, 480, 3)
+    whole = run(model, target, guide, tile=None)
+    tiled = run(model, target, guide, tile=2 * model.receptive_field + 16)
+    assert np.ptp(whole) > 0.1
+    np.testing.assert_allclose(tiled, whole, atol=1e-5 * np.ptp(whole))
 
 
 def test_large_images_are_cut_without_being_asked(monkeypatch):
