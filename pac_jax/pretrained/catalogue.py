@@ -130,6 +130,13 @@ def is_path(name: str | os.PathLike[str]) -> bool:
     return not isinstance(name, str) or "." in text or os.path.basename(text) != text
 
 
+def version(name: str) -> str:
+    """A text that changes when the weights that `name` stands for do; see `describe`."""
+    if is_path(name):
+        return str(os.stat(name).st_mtime_ns)
+    return manifest()["files"][_entry(name)["file"]]["sha256"]
+
+
 def manifest(folder: Path | None = None) -> dict[str, Any]:
     """The record of what ships: `files` with size and checksum, and `networks` by name."""
     path = (folder or FOLDER) / MANIFEST

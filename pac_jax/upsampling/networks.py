@@ -3,12 +3,11 @@
 import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from typing import Any
 
 from flax import nnx
 
 from pac_jax import pretrained
-from pac_jax.pretrained.catalogue import FOLDER, is_path
+from pac_jax.pretrained.catalogue import is_path, version
 
 __all__ = ["Model", "networks_for"]
 
@@ -74,13 +73,12 @@ def _loaders(
     name = description.name
     if protocol is not None and "protocol" not in description.arguments:
         raise ValueError(f"protocol is {protocol!r}, but {name} knows no protocols; leave it out")
-    changed = os.stat(name).st_mtime_ns if is_path(name) else str(FOLDER)
-    return {f: partial(_load, name, f, protocol, changed) for f in description.factors}
+    return {f: partial(_load, name, f, protocol, version(name)) for f in description.factors}
 
 
 @lru_cache(maxsize=32)
-def _load(name: str, factor: int, protocol: str | None, changed: Any) -> nnx.Module:
-    """The network, loaded once per process, or again where another stands in its place."""
-    del changed
+def _load(name: str, factor: int, protocol: str | None, version: str) -> nnx.Module:
+    """The network, loaded once per process and version."""
+    del version
     load = pretrained.read if is_path(name) else pretrained.load
     return load(name, factor=factor, **({} if protocol is None else {"protocol": protocol}))
