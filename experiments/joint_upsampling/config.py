@@ -61,7 +61,7 @@ class Config:
     normalize: bool = True
     back_projection: bool = True
     deep_features: int = 4
-    steps: int = 1000
+    steps: int = 500
     batch_size: int = 4
     crop: int = 128
     scenes: int = 2560
@@ -123,7 +123,7 @@ class Config:
 
 
 _FLOW = Config(task="flow", protocols=("bilinear-antialias",))
-_OURS = Config(network="pac_upsampler", factors=(8, 4, 16), steps=8000, learning_rate=3e-3)
+_OURS = Config(network="pac_upsampler", factors=(8, 4, 16), steps=6500, learning_rate=3e-3)
 
 CONFIGS = {
     # Our network, one for all factors.

@@ -12,7 +12,7 @@ from pac_jax.models.protocols import downsample, interpolate
 # Of squares in units of a crop's range: they keep the root's derivative finite, and crops without
 # any edge from counting much.
 _SMALLEST_SQUARE = 1e-6
-_SMALLEST_REFERENCE = 1e-5
+_SMALLEST_REFERENCE = 2e-4
 
 
 def relative_error(model: nnx.Module, batch: Batch, setting: Setting, config: Config) -> jax.Array:

@@ -43,7 +43,7 @@ class PacUpsampler(nnx.Module):
     The target's size is doubled until it is that of the guide. At every size it is filtered four
     times,
 
-    $$ y \leftarrow \frac{\sum_t K(f_i, f_{i+t}) w_t \, y_{i+t}}{\sum_t K(f_i, f_{i+t}) w_t},
+    $$ y \leftarrow \frac{\sum_t K(f_i, f_{i+t}) \, y_{i+t}}{\sum_t K(f_i, f_{i+t})},
        \qquad y \leftarrow y + \beta \, U(y_\mathrm{low} - D y), $$
 
     by a normalised PAC whose guide f is the image's colours, the present target, and features from
@@ -248,7 +248,6 @@ class Level(nnx.Module):
         steps = len(_DILATIONS)
         channels = guide_features + deep_features + target_features
         self.scale = nnx.Param(jnp.ones((steps, channels), param_dtype))
-        self.kernel = nnx.Param(jnp.ones((steps, *_WINDOW), param_dtype))
         if back_projection:
             self.step = nnx.Param(jnp.ones(steps + 1, param_dtype))
         self.correction = Correction(channels, target_features, param_dtype=param_dtype, **options)
@@ -289,7 +288,6 @@ class Level(nnx.Module):
                 target,
                 with_target(target) * self.scale[number],
                 _WINDOW,
-                weights=self.kernel[number],
                 kernel_dilation=dilation,
                 padding="SAME",
                 normalize=True,
