@@ -128,7 +128,7 @@ _OURS = Config(network="pac_upsampler", factors=(8, 4, 16), steps=6500, learning
 CONFIGS = {
     # Our network, one for all factors.
     "depth": _OURS,
-    "flow": dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols),
+    "flow": dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, steps=1500),
     # Lite PAC-Net, normalised.
     **{f"lite_x{n}": Config(factors=(n,)) for n in (4, 8, 16)},
     **{f"flow_lite_x{n}": dataclasses.replace(_FLOW, factors=(n,)) for n in (4, 8, 16)},
