@@ -1,22 +1,29 @@
-"""Train a network on generated scenes and test it on a real photograph.
+"""Train a network on generated scenes and test it on real photographs.
 
     python -m experiments.joint_upsampling --config lite_x4 --out runs/lite_x4
 
 A run that was interrupted goes on from its last checkpoint when the same command is given again.
+The folder of the run holds `config.json`, `checkpoints/`, `log.csv`, `events/` (TensorBoard),
+`curves.png`, `validation.png`, and at the end `scores.json`, `scores.md` and a picture.
 """
 
 import argparse
 import time
 from pathlib import Path
 
+from flax import nnx
 from rich.console import Console
-from rich.table import Table
 
 from experiments.joint_upsampling.config import CONFIGS, Config, add_overrides, with_overrides
-from experiments.joint_upsampling.errors import one_line_errors
+from experiments.joint_upsampling.errors import existing_folder, one_line_errors
 from experiments.joint_upsampling.evaluate import evaluate
-from experiments.joint_upsampling.real_pair import motorcycle
+from experiments.joint_upsampling.layout import save_picture
+from experiments.joint_upsampling.methods import baselines, network
+from experiments.joint_upsampling.pictures import comparison
+from experiments.joint_upsampling.real_pairs import real_pairs
 from experiments.joint_upsampling.run_folder import remember
+from experiments.joint_upsampling.saved_networks import as_saved
+from experiments.joint_upsampling.scores import measure
 from experiments.joint_upsampling.train import train
 
 
@@ -27,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--config", choices=CONFIGS, default="lite_x4", help="default: lite_x4")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/CONFIG)")
+    parser.add_argument("--data", type=Path, help="folder of further real images, see benchmark")
     add_overrides(parser)
     given = parser.parse_args(arguments)
     try:
@@ -35,23 +43,39 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(str(error))
     folder = given.out or Path("runs") / given.config
     with one_line_errors():
+        existing_folder(given.data)
         remember(config, folder)
-        run(config, folder, Console())
+        run(config, folder, given.data, Console())
 
 
-def run(config: Config, folder: Path, console: Console) -> None:
-    """Train, test on the real pair, and say what came out."""
+def run(config: Config, folder: Path, data: Path | None, console: Console) -> None:
+    """Train, test on real images, and say what came out.
+
+    Args:
+        config: what to train.
+        folder: of the run.
+        data: folder of further real images, or None.
+        console: to write on.
+    """
+
+    def report(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     start = time.perf_counter()
     model = train(config, folder, console)
-    console.print(f"trained in {time.perf_counter() - start:.0f} s")
-    pair = motorcycle(config.factor)
-    scores = evaluate(config, model, pair, folder)
-    title = f"{pair.name}, x{config.factor}, protocol center, RMSE in {pair.unit}"
-    table = Table("method", "RMSE", title=title)
-    for name, score in scores.items():
-        table.add_row(name, f"{score:.3f}")
-    console.print(table)
-    console.print(f"picture: {folder / pair.name}.png")
+    report(f"trained in {time.perf_counter() - start:.0f} s")
+    pairs = real_pairs(config.task, data, report)
+    if not pairs:
+        report(f"no real images of {config.task} to test on")
+        return
+    saved = as_saved(folder.name, config, nnx.state(model), config.steps)
+    methods = [*baselines(), network(saved)]
+    evaluate(methods, pairs, config.factors, config.protocols, folder, console, pictures=False)
+    picture = folder / f"{pairs[0].name}.png"
+    shown = measure(pairs[0], config.factor, config.protocol, methods)
+    save_picture(comparison(shown), picture)
+    report((folder / "scores.md").read_text())
+    report(f"picture: {picture}")
 
 
 if __name__ == "__main__":

@@ -1,59 +1,108 @@
 """What a person would use without a network: interpolation and joint bilateral upsampling.
 
-All of them know where the protocol `center` took its samples, which plain resizing does not: it
-would be off by half a pixel, and worse.
+All know where a protocol's samples lie: sample n of `center` at pixel n * factor + (factor - 1) // 2,
+of `last` at n * factor + factor - 1, averages in the middle of their block. On the latter, bilinear
+and bicubic equal Pillow's, which is how the literature computes them.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pac_jax.filters import joint_bilateral_upsample
+from pac_jax.models.protocols import interpolate, takes_pixels
 
 
-def interpolate(target_low: jax.Array, factor: int, method: str) -> jax.Array:
-    """Interpolate samples of the protocol `center`.
+def sample_position(factor: int, protocol: str) -> float:
+    """Position of the first sample in its block, in pixels of the full resolution."""
+    if not takes_pixels(protocol):
+        return (factor - 1) / 2
+    return factor - 1 if protocol == "last" else (factor - 1) // 2
+
+
+def nearest(target_low: jax.Array, factor: int, protocol: str) -> jax.Array:
+    """The nearest sample, the later one of two.
 
     Args:
         target_low: (N, h, w, C).
         factor: of upsampling.
-        method: 'linear' or 'cubic' (Keys, a = -1/2).
+        protocol: of the samples.
 
     Returns:
         (N, factor h, factor w, C).
     """
-    batch, height, width, channels = target_low.shape
-    shape = (batch, height * factor, width * factor, channels)
-    # Sample n lies at pixel n * factor + (factor - 1) // 2, not in the middle of its block.
-    shift = (factor - 1) // 2 - (factor - 1) / 2
-    return jax.image.scale_and_translate(
-        target_low,
-        shape,
-        (1, 2),
-        jnp.full(2, float(factor)),
-        jnp.full(2, shift),
-        method,
-        antialias=False,
+    first = sample_position(factor, protocol)
+    rows, columns = (
+        np.clip(np.floor((np.arange(n * factor) - first) / factor + 0.5), 0, n - 1).astype(int)
+        for n in target_low.shape[1:3]
     )
+    return target_low[:, rows][:, :, columns]
 
 
-def joint_bilateral(target_low: jax.Array, guide: jax.Array, factor: int) -> jax.Array:
-    """Joint bilateral upsampling at its best on the real pair.
+def bilinear(target_low: jax.Array, factor: int, protocol: str) -> jax.Array:
+    """Linear interpolation, (N, h, w, C) -> (N, factor h, factor w, C)."""
+    return interpolate(target_low, factor, protocol, "linear")
 
-    Window and scales are the best of a grid of 32, searched at factor 4 on the test image itself.
+
+def bicubic(target_low: jax.Array, factor: int, protocol: str) -> jax.Array:
+    """Keys' interpolation with a = -1/2, (N, h, w, C) -> (N, factor h, factor w, C)."""
+    return interpolate(target_low, factor, protocol, "cubic")
+
+
+class Scales(NamedTuple):
+    """Settings of joint bilateral upsampling.
+
+    Attributes:
+        reach: half the window in low-resolution pixels.
+        color_scale: one over the standard deviation of colours in [0, 1].
+        space_scale: one over the standard deviation of positions in low-resolution pixels.
+    """
+
+    reach: int
+    color_scale: float
+    space_scale: float
+
+
+# The best on generated scenes, over all factors: `python -m experiments.joint_upsampling.search`.
+SCALES = Scales(reach=1, color_scale=5.0, space_scale=2.0)
+
+
+def joint_bilateral(
+    target_low: jax.Array,
+    guide: jax.Array,
+    factor: int,
+    protocol: str,
+    scales: Scales = SCALES,
+) -> jax.Array:
+    """Joint bilateral upsampling.
+
+    The filter takes samples as lying where `center` has them. Images of `last` are moved there;
+    averages are taken as lying there, half a pixel from their place at even factors.
 
     Args:
         target_low: (N, h, w, C).
         guide: (N, factor h, factor w, 3) in [0, 1].
         factor: of upsampling.
+        protocol: of the samples.
+        scales: of the filter.
 
     Returns:
         (N, factor h, factor w, C).
     """
-    return joint_bilateral_upsample(
+    before = (factor - 1) // 2 + 1 if protocol == "last" else 0
+    if before:  # one more sample in front puts each at its place of the wider image
+        target_low = jnp.pad(target_low, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")
+        widths = (before, factor - before)
+        guide = jnp.pad(guide, ((0, 0), widths, widths, (0, 0)), mode="edge")
+    result = joint_bilateral_upsample(
         target_low,
         guide,
         factor,
-        window_size=2 * factor + 1,
-        color_scale=5.0,
-        space_scale=2.0 / factor,
+        window_size=2 * scales.reach * factor + 1,
+        color_scale=scales.color_scale,
+        space_scale=scales.space_scale / factor,
     )
+    height, width = (n - (factor if before else 0) for n in result.shape[1:3])
+    return result[:, before : before + height, before : before + width]

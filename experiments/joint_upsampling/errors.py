@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
@@ -34,3 +35,12 @@ def fail(error: Exception) -> None:
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {text}", markup=False)
     raise SystemExit(2)
+
+
+def existing_folder(folder: Path | None) -> None:
+    """Raise RunError unless the folder of real images is there, or none is named."""
+    if folder is not None and not folder.is_dir():
+        raise RunError(
+            f"there is no folder {folder}; give --data the one that holds depth_middlebury/ and "
+            "flow/, or leave it out"
+        )

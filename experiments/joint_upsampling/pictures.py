@@ -5,45 +5,37 @@ from PIL import Image
 
 from experiments.joint_upsampling.colours import Palette
 from experiments.joint_upsampling.layout import row, scaled, stack, titled
-from experiments.joint_upsampling.real_pair import RealPair
+from experiments.joint_upsampling.scores import Measured
 
 _UNKNOWN = 90
+_WIDTH = 280
+# Part of the range by which a target changes at an edge from one pixel to the next.
+_STEP = 0.04
 
 
-def comparison(
-    pair: RealPair,
-    target_low: np.ndarray,
-    results: dict[str, np.ndarray],
-    scores: dict[str, float],
-) -> Image.Image:
-    """Two rows: whole images, and a detail of each at three times the size.
+def comparison(measured: Measured) -> Image.Image:
+    """Two rows: whole images, and a detail of each enlarged.
 
     Args:
-        pair: photograph and measured target.
-        target_low: (h, w) the coarse target.
-        results: (H, W) by method.
-        scores: RMSE by method.
+        measured: what the methods made of one image; titles bear the first convention's errors.
 
     Returns:
         The picture.
     """
+    pair, target_low = measured.task.pair, measured.task.target_low[0]
     truth = pair.target[0]
     palette = Palette(truth, pair.valid)
+    errors = {score.method: score.value for score in reversed(measured.scores)}
     photo = (255 * pair.guide[0]).round().astype(np.uint8)
-    factor = truth.shape[0] // target_low.shape[0]
-    measured = np.where(pair.valid[..., None], palette(truth), _UNKNOWN).astype(np.uint8)
-    panels = [
-        ("photograph", photo),
-        (f"given: 1/{factor} of the size", palette(enlarged(target_low[..., None], factor))),
-    ]
-    panels += [
-        (f"{name}: {scores[name]:.2f}", palette(r[..., None])) for name, r in results.items()
-    ]
-    panels += [("measured (grey: unknown)", measured)]
-    window = detail_window(truth[..., 0], pair.valid)
-    width = 280
-    top = [titled(title, scaled(image, width, whole=True)) for title, image in panels]
-    bottom = [scaled(image[window], width, whole=False) for _, image in panels]
+    known = np.where(pair.valid[..., None], palette(truth), _UNKNOWN).astype(np.uint8)
+    factor = measured.factor
+    coarse = enlarged(target_low, factor)[: truth.shape[0], : truth.shape[1]]
+    panels = [("photograph", photo), (f"given: 1/{factor} of the size", palette(coarse))]
+    panels += [(f"{name}: {errors[name]:.2f}", palette(r)) for name, r in measured.results.items()]
+    panels += [("measured" + ("" if pair.valid.all() else " (grey: unknown)"), known)]
+    window = detail_window(truth, pair.valid)
+    top = [titled(title, scaled(image, _WIDTH, whole=True)) for title, image in panels]
+    bottom = [scaled(image[window], _WIDTH, whole=False) for _, image in panels]
     return stack([row(top), row(bottom)])
 
 
@@ -87,8 +79,15 @@ def enlarged(target_low: np.ndarray, factor: int) -> np.ndarray:
 
 
 def detail_window(truth: np.ndarray, valid: np.ndarray, size: int = 120) -> tuple[slice, slice]:
-    """The square with the most measured steps in the target."""
-    step = (np.abs(np.diff(truth, axis=1, prepend=truth[:, :1])) > 2) & valid
+    """The square with the most measured steps in the target.
+
+    Args:
+        truth: (H, W, C).
+        valid: (H, W) booleans.
+        size: of the square in pixels.
+    """
+    change = np.abs(np.diff(truth, axis=1, prepend=truth[:, :1])).max(axis=-1)
+    step = (change > _STEP * np.ptp(truth[valid])) & valid
     best, window = -1.0, (slice(0, size), slice(0, size))
     for y in range(0, truth.shape[0] - size + 1, size // 4):
         for x in range(0, truth.shape[1] - size + 1, size // 4):

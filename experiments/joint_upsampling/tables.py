@@ -1,0 +1,105 @@
+"""Scores as Markdown; every table says protocol, data, unit, commit and seed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments.joint_upsampling.fitting import RULES
+from experiments.joint_upsampling.metrics import CONVENTIONS
+from experiments.joint_upsampling.scores import Score
+
+# What errors are also given relative to, as the publications of the kind do.
+REFERENCES = {"depth": "bicubic", "flow": "bilinear"}
+Column = tuple[str, int]  # a set of images, a factor
+
+
+def markdown(scores: Sequence[Score], commit: str) -> str:
+    """One table for every kind, convention and protocol.
+
+    Args:
+        scores: of any number of methods and images.
+        commit: that they were measured at.
+
+    Returns:
+        The text; cells are means over the images of a set.
+    """
+    keys = dict.fromkeys((s.kind, s.convention, s.protocol) for s in scores)
+    tables = []
+    for kind, convention, protocol in keys:
+        chosen = [
+            s for s in scores if (s.kind, s.convention, s.protocol) == (kind, convention, protocol)
+        ]
+        tables.append(f"{_caption(chosen, commit)}\n\n{_table(chosen)}")
+    return "\n\n".join(tables) + "\n"
+
+
+def means(scores: Sequence[Score]) -> dict[tuple[str, str, int], float]:
+    """Mean over images by method, set and factor."""
+    values: dict[tuple[str, str, int], list[float]] = {}
+    for s in scores:
+        values.setdefault((s.method, s.data, s.factor), []).append(s.value)
+    return {key: float(np.mean(group)) for key, group in values.items()}
+
+
+def shortened(commit: str) -> str:
+    """The first twelve digits of a commit, and the sign that files differ from it."""
+    return commit[:12] + ("+" if commit.endswith("+") else "")
+
+
+def _caption(scores: Sequence[Score], commit: str) -> str:
+    first = scores[0]
+    convention = next(c for c in CONVENTIONS[first.kind] if c.name == first.convention)
+    images: dict[str, dict[str, None]] = {}
+    for score in scores:
+        images.setdefault(score.data, {})[score.image] = None
+    data = "; ".join(
+        f"{name} ({len(found)} images: {', '.join(found)})" if len(found) > 1 else name
+        for name, found in images.items()
+    )
+    return (
+        f"**{first.kind}, {first.metric}, protocol `{first.protocol}`**, {convention.text}; per "
+        f"image, then averaged. Unit: {first.unit}. In brackets: over that of "
+        f"{REFERENCES[first.kind]}. Data: {data}; {RULES[first.kind]}. Commit {shortened(commit)}."
+    )
+
+
+def _table(scores: Sequence[Score]) -> str:
+    columns: list[Column] = list(dict.fromkeys((s.data, s.factor) for s in scores))
+    methods = {s.method: s for s in scores}
+    table = means(scores)
+    best = {
+        column: min(table[m, *column] for m in methods if (m, *column) in table)
+        for column in columns
+    }
+    lines = [["method", "parameters", "seed", *(f"{data} x{factor}" for data, factor in columns)]]
+    for name, score in methods.items():
+        parameters = "" if score.parameters is None else f"{score.parameters:,}"
+        seed = "" if score.seed is None else str(score.seed)
+        cells = [_cell(table, name, column, best[column], score.kind) for column in columns]
+        lines.append([name, parameters, seed, *cells])
+    return aligned(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table that also reads as text: the first line is its head, texts stand left."""
+    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join(
+        "| " + " | ".join(_padded(cells, widths)) + " |" for cells in (lines[0], rule, *lines[1:])
+    )
+
+
+def _padded(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    first, *others = zip(cells, widths, strict=True)
+    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+
+
+def _cell(
+    table: dict[tuple[str, str, int], float], method: str, column: Column, best: float, kind: str
+) -> str:
+    value = table.get((method, *column))
+    if value is None:
+        return ""
+    text = f"**{value:.3f}**" if value == best else f"{value:.3f}"
+    reference = table.get((REFERENCES[kind], *column))
+    return f"{text} ({value / reference:.2f})" if reference else text
