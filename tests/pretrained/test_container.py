@@ -84,7 +84,7 @@ def test_arguments_that_change_no_parameter_can_be_changed(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"architecture": "PackNet"}, "architecture is 'PackNet'; it needs one of PacNet, "),
+        ({"architecture": "PackNet"}, "architecture is 'PackNet'; it needs one of PacUpsampler, "),
         ({"kind": "normals"}, "kind is 'normals'; it needs one of depth, flow, labels"),
         ({"arguments": {"groups": 2}}, "they need a factor"),
         ({"arguments": {"factor": 4, "features": 8}}, "PacNet does not take"),
