@@ -140,8 +140,8 @@ def look_up(u: jax.Array, v: jax.Array, picture: Pictures) -> jax.Array:
     no account, since layers mirror and turn them at random, but seeds depend on it.
 
     Args:
-        u: (...) positions leftwards from the layer's centre in pixels of the photograph.
-        v: (...) positions upwards.
+        u: (...) positions from the layer's centre in pixels, leftwards in the photograph.
+        v: (...) positions, upwards in the photograph.
         picture: One picture per point: leaves (...) and (2, ...).
 
     Returns:
