@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--config", choices=CONFIGS, default="lite_x4", help="default: lite_x4")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/CONFIG)")
     parser.add_argument("--data", type=Path, help="folder of further real images, see benchmark")
+    parser.add_argument("--train-only", action="store_true", help="leave out the real images")
     add_overrides(parser)
     given = parser.parse_args(arguments)
     try:
@@ -45,14 +46,22 @@ def main(arguments: list[str] | None = None) -> None:
     with one_line_errors():
         existing_folder(given.data)
         remember(config, folder)
-        run(config, folder, given.data, Console())
+        console = Console()
+        start = time.perf_counter()
+        model = train(config, folder, console)
+        console.print(f"trained in {time.perf_counter() - start:.0f} s")
+        if not given.train_only:
+            test(config, model, folder, given.data, console)
 
 
-def run(config: Config, folder: Path, data: Path | None, console: Console) -> None:
-    """Train, test on real images, and say what came out.
+def test(
+    config: Config, model: nnx.Module, folder: Path, data: Path | None, console: Console
+) -> None:
+    """Test a network on real images, and say what came out.
 
     Args:
-        config: what to train.
+        config: of the run.
+        model: the trained network.
         folder: of the run.
         data: folder of further real images, or None.
         console: to write on.
@@ -61,9 +70,6 @@ def run(config: Config, folder: Path, data: Path | None, console: Console) -> No
     def report(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    start = time.perf_counter()
-    model = train(config, folder, console)
-    report(f"trained in {time.perf_counter() - start:.0f} s")
     pairs = real_pairs(config.task, data, report)
     if not pairs:
         report(f"no real images of {config.task} to test on")
