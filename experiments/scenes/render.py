@@ -1,10 +1,10 @@
 """Random scenes: photograph, inverse depth, motion, and labels, all in JAX.
 
 A scene is a background (a wall, often with a corner and a floor) and layers of random outline,
-each on its own slanted, folded, curved, swelling, or stepped surface. Per sample point the nearest layer wins (a
-z-buffer), and only the texture of the layer that wins is evaluated. Image pixels average several
-samples, so image edges are antialiased; depth, motion, and labels take one sample at the pixel's
-centre, so they are sharp and never mix two surfaces.
+each on its own slanted, folded, curved, swelling, or stepped surface. Per sample point the nearest
+layer wins (a z-buffer), and only the texture of the layer that wins is evaluated. Image pixels
+average several samples, so image edges are antialiased; depth, motion, and labels take one sample
+at the pixel's centre, so they are sharp and never mix two surfaces.
 
 Half of the layers wear pieces of free photographs (`photo_atlas`), the others procedural textures
 (`textures`, `patterns`). Then light (`light`), a lens, a sensor, and a file format (`photograph`)
@@ -12,7 +12,7 @@ do to the image what they do to real ones; depth, motion, and labels stay exact.
 
 Cost of `render_batch`, on two CPU cores shared with other work: 18 ms of CPU time per scene of
 64 x 64 (batches of 64), and 66 to 71 ms per scene of 128 x 128 (batches of 16), which two cores of
-its own would make some 30 scenes/s. With seven jobs on the two cores 53 and 9 scenes/s were seen.
+its own would make some 30 scenes/s. With seven jobs on the two cores 53 and 9 scenes/s were measured.
 The first batch takes 30 to 40 s under that load, nearly all of it compilation. Measure with
 
     python -m experiments.scenes.contact_sheet --benchmark
