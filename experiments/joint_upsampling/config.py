@@ -62,7 +62,7 @@ class Config:
     back_projection: bool = True
     deep_features: int = 4
     steps: int = 500
-    batch_size: int = 4
+    batch_size: int = 2
     crop: int = 128
     scenes: int = 2560
     margin: int = 48
@@ -122,13 +122,15 @@ class Config:
         return 2 if self.task == "flow" else 1
 
 
-_FLOW = Config(task="flow", protocols=("bilinear-antialias",))
-_OURS = Config(network="pac_upsampler", factors=(8, 4, 16), steps=6500, learning_rate=3e-3)
+_FLOW = Config(task="flow", protocols=("bilinear-antialias",), steps=300)
+_OURS = Config(
+    network="pac_upsampler", factors=(8, 4, 16), steps=6500, batch_size=4, learning_rate=3e-3
+)
 
 CONFIGS = {
     # Our network, one for all factors.
     "depth": _OURS,
-    "flow": dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, steps=1500),
+    "flow": dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, steps=800),
     # Lite PAC-Net, normalised.
     **{f"lite_x{n}": Config(factors=(n,)) for n in (4, 8, 16)},
     **{f"flow_lite_x{n}": dataclasses.replace(_FLOW, factors=(n,)) for n in (4, 8, 16)},

@@ -25,6 +25,8 @@ _STRIDES = (8, 4, 2, 1)  # of the levels, coarse to fine
 _DILATIONS = (2, 1, 2, 1)  # of the filters of every level
 _WINDOW = (3, 3)
 _ALIGNMENT = 16  # coarsest stride of the guide network, in pixels of the guide
+# How far an answer sees, measured: beyond this, changes move it by less than 1e-5 of the range.
+_REACH_OF_GUIDE_NETWORK, _REACH_IN_SAMPLES = 160, 12
 
 # Before training: colours in [0, 1] that differ by 1/15, or targets that differ by 2/3 of their
 # local deviation, have an affinity of exp(-1/2).
@@ -134,6 +136,15 @@ class PacUpsampler(nnx.Module):
     def alignment(self) -> int:
         """Coarsest stride of the network in pixels of the guide; pieces of images start there."""
         return _ALIGNMENT
+
+    @property
+    def receptive_field(self) -> int:
+        """Pixels of the guide to each side on which an output depends by more than rounding.
+
+        In exact arithmetic it sees further: what the samples contradict is spread over their
+        neighbours again and again. But each time a small part of it gets so far.
+        """
+        return max(_REACH_OF_GUIDE_NETWORK, _REACH_IN_SAMPLES * self.factor)
 
     def __call__(self, target_low: ArrayLike, guide: ArrayLike) -> jax.Array:
         """Upsample the target to the guide's size.

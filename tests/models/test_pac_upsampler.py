@@ -193,4 +193,4 @@ def test_wrong_arguments_are_named():
         model(low, guide)
 
 
-PARAMETERS = 455_590
+PARAMETERS = 444_598

@@ -1,0 +1,195 @@
+"""Put the network of a finished run into pac_jax, with its model card.
+
+    python -m experiments.joint_upsampling.package runs/depth runs/lite_x8 \
+        --scores results/depth/scores.json
+
+The scores are those of the benchmark, measured on the very runs. One run of `pac_upsampler` gives a
+network for every factor, all from one file.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from experiments.benchmarks.report import describe_machine
+from experiments.joint_upsampling.config import Config
+from experiments.joint_upsampling.errors import RunError, one_line_errors
+from experiments.joint_upsampling.log import read as read_log
+from experiments.joint_upsampling.metrics import CONVENTIONS
+from experiments.joint_upsampling.run_folder import recall
+from experiments.joint_upsampling.saved_networks import SavedNetwork, from_run
+from experiments.joint_upsampling.scores import Score
+from experiments.joint_upsampling.scores import read as read_scores
+from experiments.joint_upsampling.tables import REFERENCES, markdown, means
+from pac_jax import pretrained
+
+_ARCHITECTURES = {
+    "pac_upsampler": "PacUpsampler",
+    "pac_net_lite": "PacNet.lite",
+    "pac_net": "PacNet",
+    "djif": "DJIF",
+}
+_SUFFIXES = {"pac_upsampler": "", "pac_net_lite": "_lite", "pac_net": "_pac_net", "djif": "_djif"}
+_FAILURES = {
+    "depth": """\
+- Where the photograph shows no edge, the result has none either, or one along the nearest texture.
+- Printed matter and shadows can leave faint traces in smooth surfaces.
+- Measured noise is kept: what the samples say is taken for true (`pac_upsampler`), or for
+  nearly so. Smooth a noisy sensor's map beforehand.
+- Map and photograph need to lie on each other; an offset of a pixel of the photograph is too much.
+- Values are interpolated, not extrapolated: details smaller than a low-resolution pixel that the
+  photograph does not show are lost.""",
+    "flow": """\
+- Motion is upsampled, not estimated: what is wrong in the coarse flow is wrong in the fine one.
+- The photograph is the first frame; flow of the second frame needs the second photograph.
+- Motion blur and edges without contrast leave motion edges where the coarse flow has them.
+- Values are not scaled: flow counted in low-resolution pixels needs to be multiplied by the factor.""",
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Package runs from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.joint_upsampling.package", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of finished runs")
+    parser.add_argument("--scores", type=Path, required=True, help="scores.json of a benchmark")
+    given = parser.parse_args(arguments)
+    console = Console()
+    with one_line_errors():
+        scores, commit = read_scores(given.scores)
+        for folder in given.runs:
+            for path in package(folder, scores, commit):
+                console.print(f"written: {path}", markup=False)
+
+
+def package(folder: Path, scores: Sequence[Score], commit: str) -> list[Path]:
+    """Ship the network of one run, once for every factor.
+
+    Args:
+        folder: of the run, after its last update.
+        scores: of methods among which one is named as the folder.
+        commit: that they were measured at.
+
+    Returns:
+        Paths of the files of weights.
+
+    Raises:
+        RunError: the run is not finished, or was not measured.
+    """
+    config = recall(folder)
+    saved = from_run(folder, print)
+    if saved.steps != config.steps:
+        raise RunError(f"{folder} has {saved.steps} of {config.steps} updates; finish it first")
+    own = [s for s in scores if s.method in (saved.name, REFERENCES[config.task])]
+    if saved.name not in {score.method for score in own}:
+        raise RunError(f"the scores have no method {saved.name}; run the benchmark on {folder}")
+    paths = []
+    for factor in saved.factors:
+        name = f"{config.task}_x{factor}{_SUFFIXES[config.network]}"
+        of_factor = [s for s in own if s.factor == factor]
+        path = pretrained.ship(
+            name,
+            saved.build(factor, config.protocol),
+            architecture=_ARCHITECTURES[config.network],
+            arguments=_arguments(config, factor),
+            kind=config.task,
+            card=_card(name, config, saved, folder, of_factor, commit),
+            score=_headline(saved.name, of_factor, config),
+            default=config.network == "pac_upsampler",
+            file=config.task if len(saved.factors) > 1 else None,
+        )
+        paths.append(path)
+    return paths
+
+
+def _arguments(config: Config, factor: int) -> dict[str, Any]:
+    if config.network == "djif":
+        return {"factor": factor}
+    if config.network != "pac_upsampler":
+        return {"factor": factor, "normalize": config.normalize}
+    return {
+        "factor": factor,
+        "protocol": config.protocol,
+        "target_features": config.target_features,
+        "deep_features": config.deep_features,
+        "back_projection": config.back_projection,
+    }
+
+
+def _headline(name: str, scores: Sequence[Score], config: Config) -> str:
+    """The main number in a few words: on the first set, under the first protocol."""
+    first = CONVENTIONS[config.task][0]
+    chosen = [s for s in scores if s.protocol == config.protocol and s.convention == first.name]
+    table, data = means(chosen), chosen[0].data
+    (factor,) = {s.factor for s in chosen}
+    reference = REFERENCES[config.task]
+    return (
+        f"{first.metric} {table[name, data, factor]:.3f} on {data} ({config.protocol}; "
+        f"{reference} {table[reference, data, factor]:.3f})"
+    )
+
+
+def _card(
+    name: str,
+    config: Config,
+    saved: SavedNetwork,
+    folder: Path,
+    scores: Sequence[Score],
+    commit: str,
+) -> str:
+    minutes = training_seconds(folder, config) / 60
+    shared = "" if len(saved.factors) == 1 else f" One set of parameters serves {saved.factors}."
+    form = (
+        ""
+        if config.network != "pac_net_lite"
+        else (
+            " Affinities are normalised, which the published network's are not."
+            if config.normalize
+            else " As published."
+        )
+    )
+    return f"""\
+# {name}
+
+{_ARCHITECTURES[config.network]} for {config.task}, {saved.parameters:,} parameters.{shared}{form}
+
+## Training
+
+Command: `python -m experiments.joint_upsampling --config {folder.name}`, {config.steps} updates of
+{config.batch_size} crops of {config.crop} x {config.crop} pixels, seed {config.seed}, protocols
+{", ".join(config.protocols)}. It took {minutes:.0f} minutes on shared cores of {describe_machine()}.
+
+Data: {config.scenes} scenes generated by `experiments/scenes` and nothing else. Their textures are
+procedural or photographs in the public domain or under CC0.
+
+## Results
+
+Real images, none of which was trained on. Those of depth were looked at while the network was
+designed, so they are development figures.
+
+{markdown(scores, commit)}
+## Known failures
+
+{_FAILURES[config.task]}
+
+## License
+
+Apache License 2.0, as all of pac_jax.
+"""
+
+
+def training_seconds(folder: Path, config: Config) -> float:
+    """Time of all updates, as the log has their rates; without compiling and validation."""
+    seconds, before = 0.0, 0
+    for row in read_log(folder / "log.csv"):
+        seconds += (row.step - before) * config.batch_size / row.images_per_second
+        before = row.step
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
