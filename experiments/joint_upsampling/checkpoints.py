@@ -7,6 +7,8 @@ stored beside them, and what does not match it is passed over.
 
 import hashlib
 import logging
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,8 +21,8 @@ from experiments.joint_upsampling.errors import RunError
 
 State = TypeVar("State")
 
-# It warns of every damaged folder; the message of `restore` is the one to read.
-logging.getLogger("absl").setLevel(logging.ERROR)
+# Orbax logs what it then raises, each time with a traceback; one line from us is the one to read.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
 class Checkpoints:
@@ -87,8 +89,7 @@ class Checkpoints:
                 raise
             except Exception as error:  # orbax and tensorstore raise whatever went wrong below
                 damaged.append(candidate)
-                reason = " ".join(str(error).split())[:120]
-                self._report(f"passed over the damaged checkpoint {candidate}: {reason}")
+                self._report(f"passed over the damaged checkpoint {candidate}: {_reason(error)}")
             else:
                 step = candidate
                 break
@@ -139,10 +140,9 @@ class Checkpoints:
         try:
             action()
         except Exception as error:  # from orbax's threads, of any type
-            reason = " ".join(str(error).split())[:300]
             raise RunError(
-                f"cannot write checkpoints to {self._folder}: {reason}; make room and give the same "
-                "command again"
+                f"cannot write checkpoints to {self._folder}: {_reason(error)}; make room and give "
+                "the same command again"
             ) from error
 
 
@@ -160,6 +160,13 @@ def digest(state: Any) -> str:
     for leaf in jax.tree.leaves(state):
         result.update(np.ascontiguousarray(leaf).tobytes())
     return result.hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    """The system's words if tensorstore names its error number, else the beginning of the text."""
+    text = " ".join(str(error).split())
+    number = re.search(r"os_error_code='(\d+)'", text)
+    return os.strerror(int(number[1])) if number else text[:120]
 
 
 def _frozen(item: tuple[str, list]) -> tuple[str, tuple]:
