@@ -297,7 +297,7 @@ class Level(nnx.Module):
         for number, dilation in enumerate(_DILATIONS):
             target = pac_pool(
                 target,
-                with_target(target) * self.scale[number],
+                with_target(target) * self.scale[number][None, None, None],
                 _WINDOW,
                 kernel_dilation=dilation,
                 padding="SAME",

@@ -76,6 +76,10 @@ def interpolate(target_low: jax.Array, factor: int, protocol: str, method: str) 
     middle = (factor - 1) / 2
     shift = _FIRST_PIXEL[protocol](factor) - middle if protocol in _FIRST_PIXEL else 0.0
     batch, height, width, channels = target_low.shape
+    if shift > 1 / 2:
+        # Some pixels lie further from the first sample than jax.image continues it.
+        target_low = jnp.pad(target_low, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")
+        shift -= factor
     return jax.image.scale_and_translate(
         target_low,
         (batch, height * factor, width * factor, channels),

@@ -77,6 +77,14 @@ def test_levels_of_averages_are_means_of_blocks():
     assert protocol_between_levels("bicubic") == "bicubic"
 
 
+@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("method", ["linear", "cubic"])
+def test_interpolation_of_a_constant_is_constant_up_to_the_border(protocol, factor, method):
+    result = interpolate(jnp.full((1, 3, 4, 1), 0.7), factor, protocol, method)
+    np.testing.assert_allclose(result, 0.7, atol=1e-6)
+
+
 def test_unknown_protocol_names_those_there_are():
     with pytest.raises(ValueError, match="protocol is 'nearest'; it needs one of bicubic"):
         downsample(jnp.ones((1, 4, 4, 1)), 2, "nearest")
