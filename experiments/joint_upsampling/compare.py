@@ -157,7 +157,7 @@ def _table(
             ratio = f" ({value / base[column]:.2f})" if value and column in base else ""
             cells.append("" if value is None else f"{value:.3f}{ratio}")
         lines.append([folder.name, change or "-", parameters, generated, *cells])
-    return aligned(lines)
+    return aligned(lines, texts=2)
 
 
 if __name__ == "__main__":

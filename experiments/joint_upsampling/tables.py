@@ -80,18 +80,23 @@ def _table(scores: Sequence[Score]) -> str:
     return aligned(lines)
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that also reads as text: the first line is its head, texts stand left."""
+def aligned(lines: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """A Markdown table that also reads as text.
+
+    Args:
+        lines: cells; the first line is the head.
+        texts: how many of the first columns are texts, which stand left; numbers stand right.
+    """
     widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(
-        "| " + " | ".join(_padded(cells, widths)) + " |" for cells in (lines[0], rule, *lines[1:])
-    )
-
-
-def _padded(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    first, *others = zip(cells, widths, strict=True)
-    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+    rule = ["-" * n if k < texts else "-" * (n - 1) + ":" for k, n in enumerate(widths)]
+    padded = [
+        [
+            cell.ljust(width) if k < texts else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        for cells in (lines[0], rule, *lines[1:])
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
 
 
 def _cell(
