@@ -1,11 +1,16 @@
 """Failures that a person can mend, told in one line instead of a traceback."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+
+
+# A disk, a quota or a limit of this process that does not let a file grow.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class RunError(Exception):
@@ -33,6 +38,8 @@ def fail(error: Exception) -> None:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        if error.errno in _FULL:
+            text += "; make room and give the same command again"
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {text}", markup=False)
     raise SystemExit(2)
 

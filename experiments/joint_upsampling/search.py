@@ -33,7 +33,7 @@ from experiments.scenes import SceneConfig, render_batch
 
 GRID = tuple(
     Scales(*values)
-    for values in product((1, 2), (1.25, 2.5, 5.0, 10.0, 20.0, 40.0), (0.5, 1.0, 2.0, 4.0))
+    for values in product((1, 2), (2.5, 5.0, 10.0, 20.0, 40.0), (0.5, 1.0, 2.0))
 )
 _FACTORS = (4, 8, 16)
 # Neither that of a training (0) nor that of the validation.

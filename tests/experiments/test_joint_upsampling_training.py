@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import resource
 import shutil
 import signal
@@ -27,6 +28,7 @@ from experiments.joint_upsampling import __main__ as program
 from experiments.joint_upsampling import log, run_folder
 from experiments.joint_upsampling.errors import RunError
 from experiments.joint_upsampling.networks import build
+from experiments.joint_upsampling.progress import Bar
 from experiments.joint_upsampling.train import train
 
 TINY = killed_run.TINY
@@ -202,13 +204,36 @@ def test_a_full_disk_is_one_line(tmp_path, quick, capfd):
 
 def test_no_space_for_the_log_is_one_line(tmp_path, monkeypatch, capsys):
     def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "log.csv"))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "log.csv")
 
     monkeypatch.setattr(program, "train", full)
     with pytest.raises(SystemExit) as stop:
         program.main(["--config", "smoke", "--out", str(tmp_path / "run")])
     assert stop.value.code == 2
-    assert capsys.readouterr().err == f"error: No space left on device: {tmp_path / 'log.csv'}\n"
+    assert capsys.readouterr().err == (
+        "error: No space left on device: log.csv; make room and give the same command again\n"
+    )
+
+
+def test_the_bar_shows_loss_metric_rate_and_time_left():
+    output = io.StringIO()
+    with Bar(Console(file=output, force_terminal=True, width=150), 40, 10) as bar:
+        bar.advance(11)
+        bar.show(log.Row(20, 0.25, 1e-3, 0.0125, 0.05, 31.5))
+        time.sleep(0.3)  # it is drawn ten times a second
+    drawn = output.getvalue()
+    assert "20/40 loss 0.25000 rmse 0.0125 (bicubic 0.0500) 31.5 images/s" in drawn
+    assert re.search(r"\d:\d\d:\d\d", drawn)
+
+
+def test_without_a_terminal_lines_say_the_same():
+    output = io.StringIO()
+    with Bar(Console(file=output, width=150), 20, 0) as bar:
+        bar.show(log.Row(10, 0.5, 1e-3, 0.0125, 0.05, 31.5))  # no line: it is too soon
+        bar.show(log.Row(20, 0.25, 0.0, None, None, 31.5))
+    assert output.getvalue() == (
+        "20/20 loss 0.25000 rmse 0.0125 (bicubic 0.0500) 31.5 images/s, 0 min left\n"
+    )
 
 
 def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, capsys):
