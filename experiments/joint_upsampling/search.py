@@ -2,10 +2,9 @@
 
     python -m experiments.joint_upsampling.search --data ../shared/data --out results/joint_bilateral
 
-The tables of the benchmark use what is best on generated scenes (`baselines.SCALES`), as networks
-trained on them must be compared; what would have been best on the real images themselves is shown
-beside it. The figure of merit is RMSE over that of bicubic, averaged over images, factors and
-protocols.
+The table shows what is best on each set of images, what that reaches on the others, and what the
+scales of the benchmark's tables (`baselines.SCALES`) reach. The figure of merit is RMSE over that of
+bicubic, averaged over images, factors and protocols.
 """
 
 import argparse
@@ -33,7 +32,7 @@ from experiments.scenes import SceneConfig, render_batch
 
 GRID = tuple(
     Scales(*values)
-    for values in product((1, 2), (2.5, 5.0, 10.0, 20.0, 40.0), (0.5, 1.0, 2.0))
+    for values in product((1, 2), (2.5, 5.0, 10.0, 20.0, 40.0), (0.5, 1.0, 2.0, 4.0))
 )
 _FACTORS = (4, 8, 16)
 # Neither that of a training (0) nor that of the validation.
