@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-
 # A disk, a quota or a limit of this process that does not let a file grow.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
