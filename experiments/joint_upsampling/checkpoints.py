@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,9 +45,12 @@ class Checkpoints:
         read_only: bool = False,
     ):
         self._folder, self._report, self._read_only = folder.resolve(), report, read_only
+        if not read_only:
+            # Orbax would remove them in the background, while a new one of the same name is written.
+            for half_written in self._folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(half_written)
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
-            cleanup_tmp_directories=not read_only,
             create=not read_only,
             read_only=read_only,
             enable_async_checkpointing=True,
@@ -163,10 +167,10 @@ def digest(state: Any) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The system's words if tensorstore names its error number, else the beginning of the text."""
+    """The system's words if tensorstore names its error number, else the first sentence."""
     text = " ".join(str(error).split())
     number = re.search(r"os_error_code='(\d+)'", text)
-    return os.strerror(int(number[1])) if number else text[:120]
+    return os.strerror(int(number[1])) if number else text.split(". ")[0][:120]
 
 
 def _frozen(item: tuple[str, list]) -> tuple[str, tuple]:
