@@ -1,5 +1,6 @@
 """The training loop: from the folder's last whole checkpoint to the configuration's last step."""
 
+from functools import partial
 from pathlib import Path
 
 from flax import nnx
@@ -34,12 +35,14 @@ def train(config: Config, folder: Path, console: Console | None = None) -> nnx.M
         return _train(config, folder, console)
 
 
+def _report(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def _train(config: Config, folder: Path, console: Console) -> nnx.Module:
     graph, parameters = nnx.split(build(config))
     transform = optimizer(config)
-    checkpoints = Checkpoints(
-        folder / "checkpoints", lambda text: console.print(text, markup=False)
-    )
+    checkpoints = Checkpoints(folder / "checkpoints", partial(_report, console))
     first_step, state = checkpoints.restore(State(parameters, transform.init(parameters)))
     if first_step:
         console.print(f"resumed after {first_step} of {config.steps} updates")

@@ -13,7 +13,6 @@ from experiments.joint_upsampling.checkpoints import Checkpoints, digest
 from experiments.joint_upsampling.errors import RunError
 from experiments.joint_upsampling.log import Log, Row, read
 
-
 # Where orbax fails to read or write, it leaves coroutines behind, of which Python complains when it
 # finds them: here, not at the end of all tests.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -1,6 +1,7 @@
 """Runs that are killed, damaged, crowded or out of space; what they leave behind."""
 
 import errno
+import gc
 import io
 import os
 import re
@@ -32,6 +33,17 @@ from experiments.joint_upsampling.progress import Bar
 from experiments.joint_upsampling.train import train
 
 TINY = killed_run.TINY
+
+
+# Where orbax fails to read or write, it leaves coroutines behind, of which Python complains when it
+# finds them: here, not at the end of all tests.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collect_garbage():
+    yield
+    gc.collect()
 
 
 @pytest.fixture
