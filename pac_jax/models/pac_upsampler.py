@@ -25,7 +25,8 @@ _STRIDES = (8, 4, 2, 1)  # of the levels, coarse to fine
 _DILATIONS = (2, 1, 2, 1)  # of the filters of every level
 _WINDOW = (3, 3)
 _ALIGNMENT = 16  # coarsest stride of the guide network, in pixels of the guide
-# How far an answer sees, measured: beyond this, changes move it by less than 1e-5 of the range.
+# How far an answer sees. tests/upsampling compares tiles with the whole image at x8; at x4 and x16 the
+# same numbers are an estimate.
 _REACH_OF_GUIDE_NETWORK, _REACH_IN_SAMPLES = 160, 12
 
 # Before training: colours in [0, 1] that differ by 1/15, or targets that differ by 2/3 of their
