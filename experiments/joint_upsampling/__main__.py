@@ -76,7 +76,15 @@ def test(
         return
     saved = as_saved(folder.name, config, nnx.state(model), config.steps)
     methods = [*baselines(), network(saved)]
-    evaluate(methods, pairs, config.factors, config.protocols, folder, console, pictures=False)
+    evaluate(
+        methods,
+        pairs,
+        sorted(set(config.factors)),
+        config.protocols,
+        folder,
+        console,
+        pictures=False,
+    )
     picture = folder / f"{pairs[0].name}.png"
     shown = measure(pairs[0], config.factor, config.protocol, methods)
     save_picture(comparison(shown), picture)

@@ -31,13 +31,15 @@ class Config:
     Attributes:
         network: `pac_upsampler`, `pac_net`, `pac_net_lite` or `djif`.
         task: `depth` or `flow`.
-        factors: of upsampling, one of them drawn for every update; only `pac_upsampler` and `djif`
-            have parameters that serve several. The first is that of the validation.
-        protocols: how the low-resolution targets are made, one of them drawn for every update.
+        factors: of upsampling, taken in turn; only `pac_upsampler` and `djif` have parameters that
+            serve several. The first is that of the validation; one that stands here twice is
+            trained twice as often.
+        protocols: how the low-resolution targets are made, taken in turn.
         normalize: whether the affinities of `pac_net` and `pac_net_lite` are normalised (as
             published they are not).
-        back_projection: whether `pac_upsampler` puts the samples back after every filter.
+        back_projection: whether `pac_upsampler` puts the samples back after every step.
         deep_features: learned channels of `pac_upsampler`'s guides besides the image's.
+        dilations: of the filters of `pac_upsampler`; empty for none.
         steps: number of updates.
         batch_size: crops per update.
         crop: height and width of the crops in pixels, a multiple of 16 and of the factors.
@@ -45,6 +47,8 @@ class Config:
         margin: pixels that a scene is larger than a crop.
         smallest_contrast: of a crop's targets, as a part of the range that they are normalised by;
             drawn from here to 1, since a crop of a large image has but a part of its range.
+        rounded: probability of a crop's depths to be rounded to between 6 and 60 levels, as
+            disparities in whole pixels are.
         border: pixels at every side that the loss leaves out, as the metric does.
         learning_rate: peak of the schedule (a short warm-up, then a cosine to zero).
         warmup_steps: of the schedule.
@@ -61,12 +65,14 @@ class Config:
     normalize: bool = True
     back_projection: bool = True
     deep_features: int = 4
+    dilations: tuple[int, ...] = (2, 1)
     steps: int = 500
     batch_size: int = 2
     crop: int = 128
     scenes: int = 2560
     margin: int = 48
     smallest_contrast: float = 0.25
+    rounded: float = 0.25
     border: int = 6
     learning_rate: float = 4e-3
     warmup_steps: int = 50
@@ -98,6 +104,8 @@ class Config:
             raise ValueError(
                 f"smallest_contrast is {self.smallest_contrast}; it needs to lie above 0, at most 1"
             )
+        if not 0 <= self.rounded <= 1:
+            raise ValueError(f"rounded is {self.rounded}; it needs to lie in [0, 1]")
         if not 0 <= self.border < self.crop // 2:
             raise ValueError(f"border is {self.border}; crops of {self.crop} need it below half")
         if not 0 <= self.warmup_steps < self.steps:
@@ -124,13 +132,19 @@ class Config:
 
 _FLOW = Config(task="flow", protocols=("bilinear-antialias",), steps=300)
 _OURS = Config(
-    network="pac_upsampler", factors=(8, 4, 16), steps=6500, batch_size=4, learning_rate=3e-3
+    network="pac_upsampler",
+    factors=(4, 8, 4, 8, 16),
+    steps=25_000,
+    batch_size=4,
+    learning_rate=2e-3,
+    warmup_steps=200,
+    checkpoint_every=1000,
 )
 
 CONFIGS = {
     # Our network, one for all factors.
     "depth": _OURS,
-    "flow": dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, steps=800),
+    "flow": dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, steps=7000),
     # Lite PAC-Net, normalised.
     **{f"lite_x{n}": Config(factors=(n,)) for n in (4, 8, 16)},
     **{f"flow_lite_x{n}": dataclasses.replace(_FLOW, factors=(n,)) for n in (4, 8, 16)},
@@ -145,6 +159,7 @@ CONFIGS = {
     # What each part of our network brings.
     "depth_without_back_projection": dataclasses.replace(_OURS, back_projection=False),
     "depth_without_deep_features": dataclasses.replace(_OURS, deep_features=0),
+    "depth_without_filters": dataclasses.replace(_OURS, deep_features=0, dilations=()),
     "smoke": Config(
         network="pac_net_lite",
         steps=12,

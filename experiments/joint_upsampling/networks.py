@@ -20,6 +20,7 @@ def architecture(config: Config, setting: Setting) -> Network:
             protocol=protocol,
             target_features=config.target_features,
             deep_features=config.deep_features,
+            dilations=config.dilations,
             back_projection=config.back_projection,
             rngs=rngs,
         )
@@ -38,8 +39,8 @@ def graphs(config: Config) -> dict[Setting, nnx.GraphDef]:
 
 
 def build(config: Config) -> Network:
-    """The configuration's network as training begins: a filter of its target."""
+    """The configuration's network as training begins: interpolation, or a filter of its target."""
     model = architecture(config, settings(config)[0])
-    if not isinstance(model, PacUpsampler):  # which begins as a filter by itself
+    if not isinstance(model, PacUpsampler):  # which begins as interpolation by itself
         start_as_interpolation(model)
     return model

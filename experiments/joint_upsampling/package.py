@@ -116,6 +116,7 @@ def _arguments(config: Config, factor: int) -> dict[str, Any]:
         "protocol": config.protocol,
         "target_features": config.target_features,
         "deep_features": config.deep_features,
+        "dilations": list(config.dilations),
         "back_projection": config.back_projection,
     }
 

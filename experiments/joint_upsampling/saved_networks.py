@@ -90,7 +90,7 @@ def as_saved(name: str, config: Config, parameters: nnx.State, step: int) -> Sav
     return SavedNetwork(
         name=name,
         kind=config.task,
-        factors=tuple(sorted(config.factors)),
+        factors=tuple(sorted(set(config.factors))),
         protocols=config.protocols,
         parameters=_count(parameters),
         seed=config.seed,

@@ -93,6 +93,8 @@ def batch_at(config: Config, scenes: Scenes, step: int) -> Batch:
     random = np.random.default_rng([config.seed, step])
     cuts = [_cut(config, scenes, random) for _ in range(config.batch_size)]
     guides, targets = (np.stack(arrays) for arrays in zip(*cuts, strict=True))
+    if config.task == "depth":
+        targets = _rounded(targets, config.rounded, random)
     contrast = random.uniform(config.smallest_contrast, 1, config.batch_size)
     level = random.uniform(0, 1, config.batch_size)
     parts = (guides, targets, contrast.astype(np.float32), level.astype(np.float32))
@@ -184,6 +186,16 @@ def _cut(
         guide, target = guide.swapaxes(0, 1), target.swapaxes(0, 1)[..., ::-1]
     guide = guide[..., random.permutation(3)].astype(np.float32) / 255
     return guide, np.ascontiguousarray(target, np.float32)
+
+
+def _rounded(targets: np.ndarray, probability: float, random: np.random.Generator) -> np.ndarray:
+    """Some of the crops in steps of their range, as disparities in whole pixels are."""
+    lowest, highest = (find(targets, axis=(1, 2, 3), keepdims=True) for find in (np.min, np.max))
+    shape = (len(targets), 1, 1, 1)
+    levels = np.exp(random.uniform(np.log(6), np.log(60), shape)).astype(np.float32)
+    step = np.maximum((highest - lowest) / levels, np.finfo(np.float32).tiny)
+    chosen = random.uniform(0, 1, shape) < probability
+    return np.where(chosen, np.round(targets / step) * step, targets)
 
 
 def _signs(config: Config, of_flow: tuple[int, int]) -> np.ndarray:

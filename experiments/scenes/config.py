@@ -95,11 +95,11 @@ class SceneConfig:
     blobs: int = 2
     shelves: int = 1
     leaves: int = 2
-    presence: Range = (0.05, 0.95)
-    zoom: Range = (0.7, 5.0)
+    presence: Range = (0.05, 0.7)
+    zoom: Range = (0.8, 6.0)
     object_size: Range = (0.08, 0.35)
-    bar_width: Range = (0.7, 3.0)
-    fence_period: Range = (5.0, 20.0)
+    bar_width: Range = (0.7, 4.0)
+    fence_period: Range = (6.0, 30.0)
     far_depth: Range = (0.08, 0.35)
     near_ratio: Range = (1.5, 6.0)
     slant: float = 0.35

@@ -1,4 +1,4 @@
-"""PacUpsampler: joint upsampling from coarse to fine by learned filters that keep the data."""
+"""PacUpsampler: a network says what interpolation misses, learned filters sharpen, the data stay."""
 
 from typing import Any
 
@@ -9,31 +9,21 @@ from jax import lax
 from jax.typing import ArrayLike, DTypeLike
 
 from pac_jax.functional.pool import pac_pool
-from pac_jax.models.guide_network import GuideNetwork, space_to_depth
-from pac_jax.models.protocols import (
-    check_protocol,
-    downsample,
-    interpolate,
-    pixels_of_level,
-    protocol_between_levels,
-    takes_pixels,
-)
+from pac_jax.models.guide_network import BLOCK, GuideNetwork, space_to_depth
+from pac_jax.models.protocols import check_protocol, downsample, interpolate, takes_pixels
 from pac_jax.models.sizes import check_images, full_size, resize
 
 _FACTORS = (4, 8, 16)
-_STRIDES = (8, 4, 2, 1)  # of the levels, coarse to fine
-_DILATIONS = (2, 1, 2, 1)  # of the filters of every level
 _WINDOW = (3, 3)
-_ALIGNMENT = 16  # coarsest stride of the guide network, in pixels of the guide
-# How far an answer sees. tests/upsampling compares tiles with the whole image at x8; at x4 and x16 the
-# same numbers are an estimate.
-_REACH_OF_GUIDE_NETWORK, _REACH_IN_SAMPLES = 160, 12
+# How far, in samples, statistics, interpolation and back-projection carry by more than rounding.
+# tests/upsampling compares tiles with the whole image.
+_REACH_IN_SAMPLES = 9
 
 # Before training: colours in [0, 1] that differ by 1/15, or targets that differ by 2/3 of their
-# local deviation, have an affinity of exp(-1/2).
+# local deviation, have an affinity of exp(-1/2), and filters move a pixel by an eighth of the way.
 _COLOR_SCALE = 15.0
 _TARGET_SCALE = 1.5
-_CORRECTION_FEATURES = 16
+_GATE = -2.0
 # Local mean and deviation of the target: over 7 x 7 low-resolution pixels; a deviation below this
 # (targets are normalised to 0 ... 1) counts as flat.
 _LOCAL_WINDOW = 7
@@ -41,19 +31,22 @@ _SMALLEST_DEVIATION = 0.05
 
 
 class PacUpsampler(nnx.Module):
-    r"""Upsample a target coarse to fine by pixel-adaptive filters that stay true to the samples.
+    r"""Upsample a target by a network and pixel-adaptive filters that stay true to the samples.
 
-    The target's size is doubled until it is that of the guide. At every size it is filtered four
-    times,
+    A network that sees the image and the interpolated target U y_low, in blocks of 4 x 4 pixels,
+    says what interpolation misses: r. Filters follow,
 
-    $$ y \leftarrow \frac{\sum_t K(f_i, f_{i+t}) \, y_{i+t}}{\sum_t K(f_i, f_{i+t})},
-       \qquad y \leftarrow y + \beta \, U(y_\mathrm{low} - D y), $$
+    $$ y \leftarrow U y_\mathrm{low} + \sigma r, \qquad
+       y \leftarrow y + g \left(\frac{\sum_t K(f_i, f_{i+t}) \, y_{i+t}}{\sum_t K(f_i, f_{i+t})}
+       - y\right), $$
 
-    by a normalised PAC whose guide f is the image's colours, the present target, and features from
-    a small U-Net, each scaled by learned numbers; after each filter what the samples contradict is
-    put back (D is the downsampling of the `protocol`, U interpolation). Before training it is an
-    iterated joint bilateral filter; training adds the features, the scales, and a correction of the
-    target at every size. The parameters do not depend on the factor.
+    normalised PACs whose guide f is the image's colours, the present target, and features from
+    the network, each scaled by learned numbers; sigma is the target's local deviation. The gate g,
+    in [0, 1], is the network's, too. After every step what the samples contradict is put back,
+
+    $$ y \leftarrow y + U(y_\mathrm{low} - D y), $$
+
+    where D is the downsampling of the `protocol`. The parameters do not depend on the factor.
 
     Args:
         factor: 4, 8 or 16: the size of the guide over that of the target.
@@ -62,10 +55,13 @@ class PacUpsampler(nnx.Module):
         target_features: number of channels of the target, which are filtered with one affinity
             (1 for depth, 2 for flow).
         guide_features: number of channels of the guide.
-        features: channels of the U-Net at 1/4, 1/8 and 1/16 of the size.
-        deep_features: number of learned channels that every level's guide has besides the image's.
-        back_projection: whether the samples are put back; without, the filters are all there is.
-        dtype: of the U-Net's computation, as in flax; inferred from inputs and parameters if None.
+        features: channels of the network.
+        blocks: number of its residual blocks.
+        deep_features: number of learned channels that the filters' guide has besides the image's.
+        dilations: of the filters, one after another; () for none.
+        back_projection: whether the samples are put back.
+        dtype: of the network's computation, as in flax; inferred from inputs and parameters if
+            None.
         param_dtype: of the parameters.
         precision: of all convolutions, as in `jax.lax`.
         implementation: of the filters: 'taps', 'patches', or None for the fastest.
@@ -90,8 +86,10 @@ class PacUpsampler(nnx.Module):
         protocol: str = "bicubic",
         target_features: int = 1,
         guide_features: int = 3,
-        features: tuple[int, int, int] = (48, 56, 56),
+        features: int = 48,
+        blocks: int = 9,
         deep_features: int = 4,
+        dilations: tuple[int, ...] = (2, 1),
         back_projection: bool = True,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
@@ -106,37 +104,28 @@ class PacUpsampler(nnx.Module):
         self.protocol = protocol
         self.target_features = target_features
         self.guide_features = guide_features
+        self.dilations = tuple(dilations)
+        self.back_projection = back_projection
+        self.implementation = implementation
+        channels = guide_features + target_features
         self.guide_network = GuideNetwork(
-            inputs=16 * guide_features + target_features + 2,
-            # Corrections of the guide, further channels, where to put samples back, corrections
-            # of the target.
-            outputs=guide_features + deep_features + 1 + target_features,
+            inputs=BLOCK * BLOCK * channels + 2,
+            # What interpolation misses, the gate, further channels of the guide.
+            outputs=target_features + 1 + deep_features,
             features=features,
+            blocks=blocks,
             dtype=dtype,
             param_dtype=param_dtype,
             precision=precision,
             rngs=rngs,
         )
-        self.levels: nnx.List[Level] = nnx.List(
-            Level(
-                protocol,
-                target_features,
-                guide_features,
-                deep_features,
-                back_projection=back_projection,
-                implementation=implementation,
-                dtype=dtype,
-                param_dtype=param_dtype,
-                precision=precision,
-                rngs=rngs,
-            )
-            for _ in _STRIDES
-        )
+        channels += deep_features
+        self.scale = nnx.Param(jnp.ones((len(self.dilations), channels), param_dtype))
 
     @property
     def alignment(self) -> int:
-        """Coarsest stride of the network in pixels of the guide; pieces of images start there."""
-        return _ALIGNMENT
+        """Stride of the network in pixels of the guide; pieces of images start at multiples."""
+        return BLOCK
 
     @property
     def receptive_field(self) -> int:
@@ -145,7 +134,7 @@ class PacUpsampler(nnx.Module):
         In exact arithmetic it sees further: what the samples contradict is spread over their
         neighbours again and again. But each time a small part of it gets so far.
         """
-        return max(_REACH_OF_GUIDE_NETWORK, _REACH_IN_SAMPLES * self.factor)
+        return self.guide_network.reach + _REACH_IN_SAMPLES * self.factor
 
     def __call__(self, target_low: ArrayLike, guide: ArrayLike) -> jax.Array:
         """Upsample the target to the guide's size.
@@ -170,178 +159,49 @@ class PacUpsampler(nnx.Module):
                 f"target_features, {self.target_features}"
             )
         size = guide.shape[1:3]
-        working_size = full_size(target_low.shape[1:3], size, self.factor)
-        guide = resize(guide, working_size)
-        target_low, guide = self._to_alignment(target_low, guide)
-        result = self._upsample(target_low, guide - 0.5)
-        return resize(result[:, : working_size[0], : working_size[1]], size)
-
-    def _to_alignment(self, target_low: jax.Array, guide: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Continue both by their last pixels to multiples of the alignment."""
-        missing = [-n % _ALIGNMENT for n in guide.shape[1:3]]
-        if not any(missing):
-            return target_low, guide
-        wider = ((0, 0), *((0, n) for n in missing), (0, 0))
-        wider_low = ((0, 0), *((0, n // self.factor) for n in missing), (0, 0))
-        return jnp.pad(target_low, wider_low, mode="edge"), jnp.pad(guide, wider, mode="edge")
+        guide = resize(guide, full_size(target_low.shape[1:3], size, self.factor))
+        return resize(self._upsample(target_low, guide - 0.5), size)
 
     def _upsample(self, target_low: jax.Array, guide: jax.Array) -> jax.Array:
-        mean, deviation = local_statistics(target_low)
-        features = self.guide_network(self._network_input(target_low, guide, mean, deviation))
-        target = target_low
-        for stride, level in zip(_STRIDES, self.levels, strict=True):
-            factor = self.factor // stride  # between the samples and this level
-            if factor < 2:
-                continue
-            between = self.protocol if factor == 2 else protocol_between_levels(self.protocol)
-            target = interpolate(target, 2, between, "cubic")
-            target = level(
-                target,
-                target_low,
-                pixels_of_level(guide, stride, self.protocol),
-                features[stride],
-                interpolate(mean, factor, self.protocol, "linear"),
-                interpolate(deviation, factor, self.protocol, "linear"),
-            )
-        return target
-
-    def _network_input(
-        self, target_low: jax.Array, guide: jax.Array, mean: jax.Array, deviation: jax.Array
-    ) -> jax.Array:
-        """The image in blocks, the target in units of its deviation, and what the task is."""
-
-        def at_quarter(images: jax.Array, method: str) -> jax.Array:
-            images = interpolate(images, self.factor, self.protocol, method)
-            return pixels_of_level(images, 4, "bicubic")
-
-        target = at_quarter(target_low, "cubic") - at_quarter(mean, "linear")
-        target = target / at_quarter(deviation, "linear")
-        plane = jnp.ones_like(target[..., :1])
-        return jnp.concatenate(
-            [
-                2 * space_to_depth(guide, 4),
-                target,
-                plane if takes_pixels(self.protocol) else -plane,
-                plane * (self.factor.bit_length() - 4),
-            ],
-            axis=-1,
+        mean, deviation = (
+            interpolate(part, self.factor, self.protocol, "linear")
+            for part in local_statistics(target_low)
         )
-
-
-class Level(nnx.Module):
-    """The filters at one size of the target.
-
-    Args:
-        protocol: of the low-resolution target.
-        target_features: channels of the target.
-        guide_features: channels of the image.
-        deep_features: channels of the guide besides.
-        back_projection: whether the samples are put back.
-        implementation: of the filters.
-        options: of `nnx.Conv`: dtype, param_dtype, precision, rngs.
-    """
-
-    def __init__(
-        self,
-        protocol: str,
-        target_features: int,
-        guide_features: int,
-        deep_features: int,
-        *,
-        back_projection: bool,
-        implementation: str | None,
-        param_dtype: DTypeLike,
-        **options: Any,
-    ):
-        self.protocol = protocol
-        self.back_projection = back_projection
-        self.implementation = implementation
-        self.split = (guide_features, guide_features + deep_features)
-        steps = len(_DILATIONS)
-        channels = guide_features + deep_features + target_features
-        self.scale = nnx.Param(jnp.ones((steps, channels), param_dtype))
-        if back_projection:
-            self.step = nnx.Param(jnp.ones(steps + 1, param_dtype))
-        self.correction = Correction(channels, target_features, param_dtype=param_dtype, **options)
-
-    def __call__(
-        self,
-        target: jax.Array,
-        target_low: jax.Array,
-        guide: jax.Array,
-        features: jax.Array,
-        mean: jax.Array,
-        deviation: jax.Array,
-    ) -> jax.Array:
-        """Filter the target.
-
-        Args:
-            target: (N, H, W, T) at this size.
-            target_low: (N, h, w, T) the samples.
-            guide: (N, H, W, G) the image at this size.
-            features: (N, H, W, G + deep_features + 1 + T) from the guide network.
-            mean: (N, H, W, T) local mean of the samples.
-            deviation: (N, H, W, 1) their local deviation.
-
-        Returns:
-            (N, H, W, T).
-        """
-        colours, deep, rest = jnp.split(features, self.split, axis=-1)
-        guide = jnp.concatenate([_COLOR_SCALE * guide + colours, deep], axis=-1)
-        where = 2 * nnx.sigmoid(rest[..., :1])
-        target = self._put_back(target + deviation * rest[..., 1:], target_low, where, 0)
-
-        def with_target(target: jax.Array) -> jax.Array:
+        target = interpolate(target_low, self.factor, self.protocol, "cubic")
+        features = self.guide_network(self._network_input((target - mean) / deviation, guide))
+        missing, gate, deep = jnp.split(
+            features, (self.target_features, self.target_features + 1), axis=-1
+        )
+        target = self._put_back(target + deviation * missing, target_low)
+        gate = nnx.sigmoid(gate + _GATE)
+        for scale, dilation in zip(self.scale[...], self.dilations, strict=True):
             relative = _TARGET_SCALE * (target - mean) / deviation
-            return jnp.concatenate([guide, relative], axis=-1)
-
-        for number, dilation in enumerate(_DILATIONS):
-            target = pac_pool(
+            seen = jnp.concatenate([_COLOR_SCALE * guide, relative, deep], axis=-1)
+            filtered = pac_pool(
                 target,
-                with_target(target) * self.scale[number][None, None, None],
+                seen * scale[None, None, None],
                 _WINDOW,
                 kernel_dilation=dilation,
                 padding="SAME",
                 normalize=True,
                 implementation=self.implementation,
             )
-            target = self._put_back(target, target_low, where, number)
-        target = target + deviation * self.correction(with_target(target))
-        return self._put_back(target, target_low, where, len(_DILATIONS))
+            target = self._put_back(target + gate * (filtered - target), target_low)
+        return target
 
-    def _put_back(
-        self, target: jax.Array, target_low: jax.Array, where: jax.Array, number: int
-    ) -> jax.Array:
+    def _network_input(self, relative: jax.Array, guide: jax.Array) -> jax.Array:
+        """Image and target in blocks, the target in units of its deviation, and what the task is."""
+        blocks = space_to_depth(jnp.concatenate([2 * guide, relative], axis=-1), BLOCK)
+        plane = jnp.ones_like(blocks[..., :1])
+        kind = plane if takes_pixels(self.protocol) else -plane
+        return jnp.concatenate([blocks, kind, plane * (self.factor.bit_length() - 4)], axis=-1)
+
+    def _put_back(self, target: jax.Array, target_low: jax.Array) -> jax.Array:
         """Add what the samples contradict."""
         if not self.back_projection:
             return target
-        factor = target.shape[1] // target_low.shape[1]
-        missing = target_low - downsample(target, factor, self.protocol)
-        spread = interpolate(missing, factor, self.protocol, "linear")
-        return target + self.step[number] * where * spread
-
-
-class Correction(nnx.Module):
-    """Three convolutions that see what the filters saw, for what averaging cannot mend.
-
-    The last begins at zero: before training there is no correction.
-
-    Args:
-        inputs: channels of the guide.
-        outputs: channels of the target.
-        options: of `nnx.Conv`: dtype, param_dtype, precision, rngs.
-    """
-
-    def __init__(self, inputs: int, outputs: int, **options: Any):
-        window = (3, 3)
-        self.first = nnx.Conv(inputs, _CORRECTION_FEATURES, window, **options)
-        self.second = nnx.Conv(_CORRECTION_FEATURES, _CORRECTION_FEATURES, window, **options)
-        zeros = nnx.initializers.zeros
-        self.last = nnx.Conv(_CORRECTION_FEATURES, outputs, window, kernel_init=zeros, **options)
-
-    def __call__(self, guide: jax.Array) -> jax.Array:
-        """(N, H, W, inputs) -> (N, H, W, outputs)."""
-        return self.last(nnx.relu(self.second(nnx.relu(self.first(guide)))))
+        missing = target_low - downsample(target, self.factor, self.protocol)
+        return target + interpolate(missing, self.factor, self.protocol, "linear")
 
 
 def local_statistics(target_low: jax.Array) -> tuple[jax.Array, jax.Array]:

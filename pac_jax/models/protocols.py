@@ -90,32 +90,3 @@ def interpolate(target_low: jax.Array, factor: int, protocol: str, method: str) 
         antialias=False,
         precision=lax.Precision.HIGHEST,
     )
-
-
-def pixels_of_level(image: jax.Array, stride: int, protocol: str) -> jax.Array:
-    """An image at 1 / stride of its size, its pixels where that level's target has them.
-
-    Where a protocol takes pixels, levels do so, too: the last of every block. Then the samples of
-    'center' at factor f are those of 'center' at factor f / stride of the level, and likewise those
-    of 'last'; and to double a level's size is to interpolate 'last' at factor 2.
-
-    Args:
-        image: (N, H, W, C), H and W multiples of the stride.
-        stride: pixels of the image per pixel of the level.
-        protocol: one of `PROTOCOLS`.
-
-    Returns:
-        (N, H / stride, W / stride, C): pixels, or means of blocks.
-    """
-    if stride == 1:
-        return image
-    if takes_pixels(protocol):
-        return image[:, stride - 1 :: stride, stride - 1 :: stride]
-    batch, height, width, channels = image.shape
-    blocks = image.reshape(batch, height // stride, stride, width // stride, stride, channels)
-    return jnp.mean(blocks, axis=(2, 4))
-
-
-def protocol_between_levels(protocol: str) -> str:
-    """The protocol by which one level's target is made from that of twice the size."""
-    return "last" if takes_pixels(protocol) else protocol

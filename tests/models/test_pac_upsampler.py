@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 from pac_jax.models import PacUpsampler
-from pac_jax.models.pac_upsampler import Level, local_statistics
+from pac_jax.models.pac_upsampler import local_statistics
 from pac_jax.models.protocols import PROTOCOLS, downsample, interpolate
 
 
@@ -84,73 +84,95 @@ def test_averages_are_kept_better_than_by_filters_alone():
     assert missing[True] < 0.5 * missing[False]
 
 
+def open_gates(model):
+    """As if training had found the filters to be right everywhere."""
+    bias = model.guide_network.head.bias
+    by_pixel = bias[...].reshape(-1, model.target_features + 1 + 4)
+    bias[...] = by_pixel.at[:, model.target_features].set(50.0).ravel()
+
+
 def test_edge_of_the_image_is_the_edge_of_the_result():
     """A step in colour inside a low-resolution pixel: the result steps there, not at the pixel."""
-    guide = jnp.zeros((1, 64, 64, 3)).at[:, :, 29:].set(1.0)
-    target = jnp.zeros((1, 64, 64, 1)).at[:, :, 29:].set(1.0)
+    guide = jnp.zeros((1, 32, 32, 3)).at[:, :, 14:].set(1.0)
+    target = jnp.zeros((1, 32, 32, 1)).at[:, :, 14:].set(1.0)
     for protocol in ("bicubic", "center"):
-        model = PacUpsampler(8, protocol=protocol, rngs=nnx.Rngs(0))
-        result = model(downsample(target, 8, protocol), guide)[0, 32, :, 0]
-        assert result[28] < 0.2
-        assert result[29] > 0.8
+        model = PacUpsampler(4, protocol=protocol, dilations=(2, 1, 2, 1), rngs=nnx.Rngs(0))
+        low = downsample(target, 4, protocol)
+        before = model(low, guide)[0, 16, :, 0]
+        open_gates(model)
+        result = model(low, guide)[0, 16, :, 0]
+        assert result[13] < 0.2
+        assert result[14] > 0.8
+        assert result[14] - result[13] > before[14] - before[13] + 0.2
 
 
 def test_gradients_reach_every_parameter():
-    model = PacUpsampler(8, rngs=nnx.Rngs(0))
+    model = PacUpsampler(8, blocks=2, rngs=nnx.Rngs(0))
     disturb(model, 0.01)  # more, and no pixel is like its neighbours
     low, guide = random_pair(8)
     gradients = nnx.jit(nnx.grad(lambda m: jnp.sum(m(low, guide) ** 2)))(model)
     chex.assert_tree_all_finite(gradients)
-    unused = {path for path, g in nnx.to_flat_state(gradients) if not jnp.any(g[...] != 0)}
-    # At x8 the target is there at 1/8: the first level, and what the network says of it, idle.
-    assert {path[:2] for path in unused} <= {("levels", 0), ("guide_network", "head_8")}
+    assert all(jnp.any(g[...] != 0) for _, g in nnx.to_flat_state(gradients))
 
 
-def test_level_against_loops():
-    level = Level(
-        "center",
-        2,
-        3,
-        1,
-        back_projection=True,
-        implementation=None,
-        dtype=None,
-        param_dtype=jnp.float32,
-        precision=None,
+def test_network_sees_no_further_than_it_says():
+    network = PacUpsampler(4, blocks=2, rngs=nnx.Rngs(0)).guide_network
+    disturb(network)
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(1, 20, 2, 66)), jnp.float32)
+    for row in range(40, 44):
+        gradient = jax.grad(lambda x, row=row: network(x)[0, row].sum())(images)
+        rows = np.flatnonzero(np.any(np.asarray(gradient) != 0, axis=(0, 2, 3)))
+        seen = max(row - 4 * rows[0], 4 * rows[-1] + 3 - row)
+        assert network.reach - 3 <= seen <= network.reach
+
+
+@pytest.mark.parametrize("back_projection", [True, False])
+def test_result_against_loops(back_projection):
+    model = PacUpsampler(
+        4,
+        protocol="center",
+        target_features=2,
+        deep_features=3,
+        blocks=1,
+        dilations=(2, 1),
+        back_projection=back_projection,
         rngs=nnx.Rngs(0),
     )
-    disturb(level)
-    random = np.random.default_rng(3)
-    low, target, guide, features, mean = (
-        jnp.asarray(random.normal(size=(1, *shape)), jnp.float32)
-        for shape in ((3, 2, 2), (6, 4, 2), (6, 4, 3), (6, 4, 3 + 1 + 1 + 2), (6, 4, 2))
+    disturb(model)
+    low, guide = random_pair(4, 3, 4, channels=2)
+    np.testing.assert_allclose(model(low, guide), loops(model, low, guide), rtol=2e-4, atol=2e-4)
+
+
+def loops(model, low, guide):
+    """The same in float64 loops; resampling is tested apart, and of the network its blocks."""
+    mean, deviation = (
+        np.asarray(interpolate(part, 4, "center", "linear"), np.float64)
+        for part in local_statistics(low)
     )
-    deviation = jnp.asarray(random.uniform(0.5, 2, (1, 6, 4, 1)), jnp.float32)
-    result = level(target, low, 0.1 * guide, features, mean, deviation)
-    expected = loops_of_level(level, target, low, 0.1 * guide, features, mean, deviation)
-    np.testing.assert_allclose(result, expected, rtol=2e-4, atol=2e-4)
+    target = np.asarray(interpolate(low, 4, "center", "cubic"), np.float64)
+    guide = np.asarray(guide, np.float64) - 0.5
+    images = np.concatenate([2 * guide, (target - mean) / deviation], axis=-1)
+    _, height, width, channels = images.shape
+    blocks = np.empty((1, height // 4, width // 4, 16 * channels + 2))
+    for y in range(height // 4):
+        for x in range(width // 4):
+            pixels = [images[0, 4 * y + i, 4 * x + j] for i in range(4) for j in range(4)]
+            blocks[0, y, x] = np.concatenate([*pixels, [1.0, -1.0]])  # takes pixels; factor 4
+    features = np.asarray(model.guide_network(jnp.asarray(blocks, jnp.float32)), np.float64)
+    gate = 1 / (1 + np.exp(2.0 - features[..., 2:3]))
 
+    def put_back(target):
+        if not model.back_projection:
+            return target
+        missing = low - downsample(jnp.asarray(target, jnp.float32), 4, "center")
+        return target + np.asarray(interpolate(missing, 4, "center", "linear"))
 
-def loops_of_level(level, target, low, guide, features, mean, deviation):
-    """The same in float64 loops; resampling and the correction's convolutions are tested apart."""
-    guide = np.concatenate([15.0 * guide + features[..., :3], features[..., 3:4]], axis=-1)
-    where = 2 / (1 + np.exp(-np.asarray(features[..., 4:5], np.float64)))
-    mean, deviation = np.asarray(mean, np.float64), np.asarray(deviation, np.float64)
-    scale, steps = (np.asarray(p[...]) for p in (level.scale, level.step))
-
-    def put_back(target, number):
-        missing = low - downsample(jnp.asarray(target, jnp.float32), 2, "center")
-        return target + steps[number] * where * interpolate(missing, 2, "center", "linear")
-
-    def seen(target):
-        return np.concatenate([guide, 1.5 * (target - mean) / deviation], axis=-1)
-
-    target = put_back(target + deviation * features[..., 5:], 0)
-    for number, dilation in enumerate((2, 1, 2, 1)):
-        target = filtered(target, seen(target) * scale[number], dilation)
-        target = put_back(target, number)
-    correction = level.correction(jnp.asarray(seen(target), jnp.float32))
-    return put_back(target + deviation * np.asarray(correction), 4)
+    target = put_back(target + deviation * features[..., :2])
+    for scale, dilation in zip(np.asarray(model.scale[...]), model.dilations, strict=True):
+        relative = 1.5 * (target - mean) / deviation
+        seen = np.concatenate([15.0 * guide, relative, features[..., 3:]], axis=-1)
+        target = put_back(target + gate * (filtered(target, seen * scale, dilation) - target))
+    return target
 
 
 def filtered(target, guide, dilation):
@@ -193,4 +215,4 @@ def test_wrong_arguments_are_named():
         model(low, guide)
 
 
-PARAMETERS = 444_598
+PARAMETERS = 444_256

@@ -5,13 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pac_jax.models.protocols import (
-    PROTOCOLS,
-    downsample,
-    interpolate,
-    pixels_of_level,
-    protocol_between_levels,
-)
+from pac_jax.models.protocols import PROTOCOLS, downsample, interpolate
 
 PIXELS = {"center": lambda f: (f - 1) // 2, "last": lambda f: f - 1}
 PILLOW = {"bicubic": Image.Resampling.BICUBIC, "bilinear-antialias": Image.Resampling.BILINEAR}
@@ -54,27 +48,6 @@ def test_interpolation_puts_samples_where_they_lie(protocol, factor, method):
     inner = (0, slice(4 * factor, -4 * factor), slice(4 * factor, -4 * factor), 0)
     tolerance = 1e-3
     np.testing.assert_allclose(again[inner], plane[inner], atol=tolerance)
-
-
-@pytest.mark.parametrize(("factor", "stride"), [(4, 2), (8, 2), (8, 4), (16, 2), (16, 8)])
-@pytest.mark.parametrize("protocol", PIXELS)
-def test_levels_keep_the_samples(protocol, factor, stride):
-    target = jnp.asarray(random_map())
-    level = pixels_of_level(target, stride, protocol)
-    np.testing.assert_array_equal(
-        downsample(level, factor // stride, protocol), downsample(target, factor, protocol)
-    )
-    np.testing.assert_array_equal(
-        downsample(pixels_of_level(target, stride // 2, protocol), 2, "last"), level
-    )
-    assert protocol_between_levels(protocol) == "last"
-
-
-def test_levels_of_averages_are_means_of_blocks():
-    target = random_map(8, 4)
-    level = pixels_of_level(jnp.asarray(target), 4, "bicubic")
-    np.testing.assert_allclose(level[0, 1, 0, 0], target[0, 4:8, :, 0].mean(), rtol=1e-6)
-    assert protocol_between_levels("bicubic") == "bicubic"
 
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
