@@ -66,7 +66,7 @@ class Config:
     back_projection: bool = True
     deep_features: int = 4
     dilations: tuple[int, ...] = (2, 1)
-    steps: int = 500
+    steps: int = 1000
     batch_size: int = 2
     crop: int = 128
     scenes: int = 2560
@@ -74,7 +74,7 @@ class Config:
     smallest_contrast: float = 0.25
     rounded: float = 0.25
     border: int = 6
-    learning_rate: float = 4e-3
+    learning_rate: float = 2e-3
     warmup_steps: int = 50
     gradient_clip: float = 1.0
     seed: int = 0
@@ -130,14 +130,14 @@ class Config:
         return 2 if self.task == "flow" else 1
 
 
-_FLOW = Config(task="flow", protocols=("bilinear-antialias",), steps=300)
+_FLOW = Config(task="flow", protocols=("bilinear-antialias",))
 _OURS = Config(
     network="pac_upsampler",
     factors=(4, 8, 4, 8, 16),
-    steps=25_000,
+    steps=20_000,
     batch_size=4,
-    learning_rate=2e-3,
-    warmup_steps=200,
+    learning_rate=1e-3,
+    warmup_steps=100,
     checkpoint_every=1000,
 )
 
@@ -150,7 +150,7 @@ CONFIGS = {
     **{f"flow_lite_x{n}": dataclasses.replace(_FLOW, factors=(n,)) for n in (4, 8, 16)},
     # The others of the comparison, and the published form of the PAC-Nets.
     **{f"pac_x{n}": Config(network="pac_net", factors=(n,)) for n in (4, 8, 16)},
-    **{f"djif_x{n}": Config(network="djif", factors=(n,)) for n in (4, 8, 16)},
+    **{f"djif_x{n}": Config(network="djif", factors=(n,), learning_rate=1e-3) for n in (4, 8, 16)},
     **{f"lite_x{n}_published": Config(factors=(n,), normalize=False) for n in (4, 8, 16)},
     **{
         f"pac_x{n}_published": Config(network="pac_net", factors=(n,), normalize=False)
