@@ -1,6 +1,6 @@
 """What each change brought: the scores of several runs in one table.
 
-    python -m experiments.joint_upsampling.compare runs/depth runs/depth_without_deep_features
+    python -m experiments.joint_upsampling.compare runs/ablation runs/ablation_without_*
 
 The first run is the one to compare with; of the others the table names what is different in their
 configuration. The scores are those that the runs wrote at their end, or, with `--scores`, those of a

@@ -140,6 +140,7 @@ _OURS = Config(
     warmup_steps=100,
     checkpoint_every=1000,
 )
+_ABLATION = dataclasses.replace(_OURS, factors=(4, 8), steps=1500)
 
 CONFIGS = {
     # Our network, one for all factors.
@@ -156,10 +157,14 @@ CONFIGS = {
         f"pac_x{n}_published": Config(network="pac_net", factors=(n,), normalize=False)
         for n in (4, 8, 16)
     },
-    # What each part of our network brings.
-    "depth_without_back_projection": dataclasses.replace(_OURS, back_projection=False),
-    "depth_without_deep_features": dataclasses.replace(_OURS, deep_features=0),
-    "depth_without_filters": dataclasses.replace(_OURS, deep_features=0, dilations=()),
+    # What each part of our network brings, in short runs.
+    "ablation": _ABLATION,
+    "ablation_without_deep_features": dataclasses.replace(_ABLATION, deep_features=0),
+    "ablation_without_filters": dataclasses.replace(_ABLATION, deep_features=0, dilations=()),
+    "ablation_without_back_projection": dataclasses.replace(_ABLATION, back_projection=False),
+    "ablation_network_alone": dataclasses.replace(
+        _ABLATION, deep_features=0, dilations=(), back_projection=False
+    ),
     "smoke": Config(
         network="pac_net_lite",
         steps=12,
