@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pac_jax import convert, files, filters, models, nn, pretrained
+    from pac_jax import convert, crf, files, filters, models, nn, pretrained
     from pac_jax.functional.affinity import Affinity, Gaussian, Inverse
     from pac_jax.functional.affinity_map import pac_affinity
     from pac_jax.functional.conv import (
@@ -30,6 +30,7 @@ __all__ = [
     "Gaussian",
     "Inverse",
     "convert",
+    "crf",
     "files",
     "filters",
     "models",
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 # Imported when first used: `pac-jax --help`, and whoever reads a file, need not wait for JAX.
-_MODULES = ("convert", "files", "filters", "models", "nn", "pretrained")
+_MODULES = ("convert", "crf", "files", "filters", "models", "nn", "pretrained")
 _HOMES = {
     "Affinity": "functional.affinity",
     "Gaussian": "functional.affinity",
