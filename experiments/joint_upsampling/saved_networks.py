@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 import numpy as np
 from flax import nnx
 
@@ -15,6 +16,7 @@ from experiments.joint_upsampling.run_folder import recall
 from experiments.joint_upsampling.training_data import Setting
 from experiments.joint_upsampling.update import State, optimizer
 from pac_jax import pretrained
+from pac_jax.pretrained.shipping import STORED_DTYPE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +66,8 @@ def saved_network(source: str, report: Callable[[str], None]) -> SavedNetwork:
 def from_run(folder: Path, report: Callable[[str], None]) -> SavedNetwork:
     """The network of a run as of its last whole checkpoint; changes nothing in the folder.
 
+    Its parameters are rounded as they are in the package, so that what is measured is what ships.
+
     Raises:
         RunError: there is no run, or no checkpoint.
     """
@@ -76,7 +80,7 @@ def from_run(folder: Path, report: Callable[[str], None]) -> SavedNetwork:
         raise RunError(f"{folder} holds no checkpoint; train for longer")
     if step < config.steps:
         report(f"{folder}: trained for {step} of {config.steps} updates")
-    return as_saved(folder.name, config, state.parameters, step)
+    return as_saved(folder.name, config, jax.tree.map(_rounded, state.parameters), step)
 
 
 def as_saved(name: str, config: Config, parameters: nnx.State, step: int) -> SavedNetwork:
@@ -119,6 +123,10 @@ def _from_package(name: str) -> SavedNetwork:
         steps=None,
         build=network,
     )
+
+
+def _rounded(parameter: jax.Array) -> jax.Array:
+    return parameter.astype(STORED_DTYPE).astype(parameter.dtype)
 
 
 def _count(parameters: nnx.State) -> int:
