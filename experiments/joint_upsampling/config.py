@@ -68,7 +68,7 @@ class Config:
     deep_features: int = 4
     dilations: tuple[int, ...] = (2, 1)
     start_from: str = ""
-    steps: int = 1000
+    steps: int = 600
     batch_size: int = 2
     crop: int = 128
     scenes: int = 2560
@@ -141,7 +141,7 @@ _OURS = Config(
     warmup_steps=100,
     checkpoint_every=1000,
 )
-_ABLATION = dataclasses.replace(_OURS, steps=1000)
+_ABLATION = dataclasses.replace(_OURS, steps=700)
 _OUR_FLOW = dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, steps=4000)
 
 CONFIGS = {
@@ -154,7 +154,10 @@ CONFIGS = {
     "flow_x16": dataclasses.replace(_OUR_FLOW, factors=(16,), start_from="flow_x8", steps=1500),
     # Lite PAC-Net, normalised.
     **{f"lite_x{n}": Config(factors=(n,)) for n in (4, 8, 16)},
-    **{f"flow_lite_x{n}": dataclasses.replace(_FLOW, factors=(n,)) for n in (4, 8, 16)},
+    **{
+        f"flow_lite_x{n}": dataclasses.replace(_FLOW, factors=(n,), start_from=f"lite_x{n}")
+        for n in (4, 8, 16)
+    },
     # The others of the comparison, and the published form of the PAC-Nets.
     **{f"pac_x{n}": Config(network="pac_net", factors=(n,)) for n in (4, 8, 16)},
     **{f"djif_x{n}": Config(network="djif", factors=(n,), learning_rate=1e-3) for n in (4, 8, 16)},
