@@ -9,7 +9,6 @@ import numpy as np
 from flax import nnx
 
 from experiments.joint_upsampling.checkpoints import Checkpoints
-from experiments.joint_upsampling.config import Config
 from experiments.joint_upsampling.errors import RunError
 from experiments.joint_upsampling.networks import architecture, build
 from experiments.joint_upsampling.run_folder import recall
@@ -80,11 +79,7 @@ def from_run(folder: Path, report: Callable[[str], None]) -> SavedNetwork:
         raise RunError(f"{folder} holds no checkpoint; train for longer")
     if step < config.steps:
         report(f"{folder}: trained for {step} of {config.steps} updates")
-    return as_saved(folder.name, config, jax.tree.map(_rounded, state.parameters), step)
-
-
-def as_saved(name: str, config: Config, parameters: nnx.State, step: int) -> SavedNetwork:
-    """A network whose parameters are at hand."""
+    parameters = jax.tree.map(_rounded, state.parameters)
 
     def network(factor: int, protocol: str) -> nnx.Module:
         setting = Setting(factor, protocol)
@@ -92,7 +87,7 @@ def as_saved(name: str, config: Config, parameters: nnx.State, step: int) -> Sav
         return nnx.merge(graph, parameters)
 
     return SavedNetwork(
-        name=name,
+        name=folder.name,
         kind=config.task,
         factors=tuple(sorted(set(config.factors))),
         protocols=config.protocols,
