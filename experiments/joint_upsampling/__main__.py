@@ -11,7 +11,6 @@ import argparse
 import time
 from pathlib import Path
 
-from flax import nnx
 from rich.console import Console
 
 from experiments.joint_upsampling.config import CONFIGS, Config, add_overrides, with_overrides
@@ -22,7 +21,7 @@ from experiments.joint_upsampling.methods import baselines, network
 from experiments.joint_upsampling.pictures import comparison
 from experiments.joint_upsampling.real_pairs import real_pairs
 from experiments.joint_upsampling.run_folder import remember
-from experiments.joint_upsampling.saved_networks import as_saved
+from experiments.joint_upsampling.saved_networks import from_run
 from experiments.joint_upsampling.scores import measure
 from experiments.joint_upsampling.train import train
 
@@ -48,20 +47,17 @@ def main(arguments: list[str] | None = None) -> None:
         remember(config, folder)
         console = Console()
         start = time.perf_counter()
-        model = train(config, folder, console)
+        train(config, folder, console)
         console.print(f"trained in {time.perf_counter() - start:.0f} s")
         if not given.train_only:
-            test(config, model, folder, given.data, console)
+            test(config, folder, given.data, console)
 
 
-def test(
-    config: Config, model: nnx.Module, folder: Path, data: Path | None, console: Console
-) -> None:
-    """Test a network on real images, and say what came out.
+def test(config: Config, folder: Path, data: Path | None, console: Console) -> None:
+    """Test a run's network on real images, and say what came out.
 
     Args:
         config: of the run.
-        model: the trained network.
         folder: of the run.
         data: folder of further real images, or None.
         console: to write on.
@@ -74,17 +70,9 @@ def test(
     if not pairs:
         report(f"no real images of {config.task} to test on")
         return
-    saved = as_saved(folder.name, config, nnx.state(model), config.steps)
+    saved = from_run(folder, report)
     methods = [*baselines(), network(saved)]
-    evaluate(
-        methods,
-        pairs,
-        sorted(set(config.factors)),
-        config.protocols,
-        folder,
-        console,
-        pictures=False,
-    )
+    evaluate(methods, pairs, saved.factors, config.protocols, folder, console, pictures=False)
     picture = folder / f"{pairs[0].name}.png"
     shown = measure(pairs[0], config.factor, config.protocol, methods)
     save_picture(comparison(shown), picture)

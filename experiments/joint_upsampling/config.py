@@ -40,6 +40,7 @@ class Config:
         back_projection: whether `pac_upsampler` puts the samples back after every step.
         deep_features: learned channels of `pac_upsampler`'s guides besides the image's.
         dilations: of the filters of `pac_upsampler`; empty for none.
+        start_from: name of a finished run beside this one whose parameters this one begins with.
         steps: number of updates.
         batch_size: crops per update.
         crop: height and width of the crops in pixels, a multiple of 16 and of the factors.
@@ -66,7 +67,8 @@ class Config:
     back_projection: bool = True
     deep_features: int = 4
     dilations: tuple[int, ...] = (2, 1)
-    steps: int = 1000
+    start_from: str = ""
+    steps: int = 600
     batch_size: int = 2
     crop: int = 128
     scenes: int = 2560
@@ -133,22 +135,29 @@ class Config:
 _FLOW = Config(task="flow", protocols=("bilinear-antialias",))
 _OURS = Config(
     network="pac_upsampler",
-    factors=(4, 8, 4, 8, 16),
-    steps=20_000,
+    steps=9000,
     batch_size=4,
     learning_rate=1e-3,
     warmup_steps=100,
     checkpoint_every=1000,
 )
-_ABLATION = dataclasses.replace(_OURS, factors=(4, 8), steps=1500)
+_ABLATION = dataclasses.replace(_OURS, steps=700)
+_OUR_FLOW = dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, steps=4000)
 
 CONFIGS = {
-    # Our network, one for all factors.
-    "depth": _OURS,
-    "flow": dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, steps=7000),
+    # Our network.
+    "depth_x4": _OURS,
+    "depth_x8": dataclasses.replace(_OURS, factors=(8,)),
+    "depth_x16": dataclasses.replace(_OURS, factors=(16,), start_from="depth_x8", steps=3000),
+    "flow_x4": _OUR_FLOW,
+    "flow_x8": dataclasses.replace(_OUR_FLOW, factors=(8,), start_from="flow_x4", steps=2500),
+    "flow_x16": dataclasses.replace(_OUR_FLOW, factors=(16,), start_from="flow_x8", steps=1500),
     # Lite PAC-Net, normalised.
     **{f"lite_x{n}": Config(factors=(n,)) for n in (4, 8, 16)},
-    **{f"flow_lite_x{n}": dataclasses.replace(_FLOW, factors=(n,)) for n in (4, 8, 16)},
+    **{
+        f"flow_lite_x{n}": dataclasses.replace(_FLOW, factors=(n,), start_from=f"lite_x{n}")
+        for n in (4, 8, 16)
+    },
     # The others of the comparison, and the published form of the PAC-Nets.
     **{f"pac_x{n}": Config(network="pac_net", factors=(n,)) for n in (4, 8, 16)},
     **{f"djif_x{n}": Config(network="djif", factors=(n,), learning_rate=1e-3) for n in (4, 8, 16)},

@@ -4,17 +4,18 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 import numpy as np
 from flax import nnx
 
 from experiments.joint_upsampling.checkpoints import Checkpoints
-from experiments.joint_upsampling.config import Config
 from experiments.joint_upsampling.errors import RunError
 from experiments.joint_upsampling.networks import architecture, build
 from experiments.joint_upsampling.run_folder import recall
 from experiments.joint_upsampling.training_data import Setting
 from experiments.joint_upsampling.update import State, optimizer
 from pac_jax import pretrained
+from pac_jax.pretrained.shipping import STORED_DTYPE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,8 @@ def saved_network(source: str, report: Callable[[str], None]) -> SavedNetwork:
 def from_run(folder: Path, report: Callable[[str], None]) -> SavedNetwork:
     """The network of a run as of its last whole checkpoint; changes nothing in the folder.
 
+    Its parameters are rounded as they are in the package, so that what is measured is what ships.
+
     Raises:
         RunError: there is no run, or no checkpoint.
     """
@@ -76,11 +79,7 @@ def from_run(folder: Path, report: Callable[[str], None]) -> SavedNetwork:
         raise RunError(f"{folder} holds no checkpoint; train for longer")
     if step < config.steps:
         report(f"{folder}: trained for {step} of {config.steps} updates")
-    return as_saved(folder.name, config, state.parameters, step)
-
-
-def as_saved(name: str, config: Config, parameters: nnx.State, step: int) -> SavedNetwork:
-    """A network whose parameters are at hand."""
+    parameters = jax.tree.map(_rounded, state.parameters)
 
     def network(factor: int, protocol: str) -> nnx.Module:
         setting = Setting(factor, protocol)
@@ -88,7 +87,7 @@ def as_saved(name: str, config: Config, parameters: nnx.State, step: int) -> Sav
         return nnx.merge(graph, parameters)
 
     return SavedNetwork(
-        name=name,
+        name=folder.name,
         kind=config.task,
         factors=tuple(sorted(set(config.factors))),
         protocols=config.protocols,
@@ -119,6 +118,10 @@ def _from_package(name: str) -> SavedNetwork:
         steps=None,
         build=network,
     )
+
+
+def _rounded(parameter: jax.Array) -> jax.Array:
+    return parameter.astype(STORED_DTYPE).astype(parameter.dtype)
 
 
 def _count(parameters: nnx.State) -> int:

@@ -8,9 +8,11 @@ from rich.console import Console
 
 from experiments.joint_upsampling.checkpoints import Checkpoints
 from experiments.joint_upsampling.config import Config
+from experiments.joint_upsampling.errors import RunError
 from experiments.joint_upsampling.networks import build
 from experiments.joint_upsampling.recorder import Recorder
 from experiments.joint_upsampling.run_folder import only_one_run
+from experiments.joint_upsampling.saved_networks import from_run
 from experiments.joint_upsampling.training_data import batches, setting_at
 from experiments.joint_upsampling.update import State, make_update, optimizer
 
@@ -28,7 +30,8 @@ def train(config: Config, folder: Path, console: Console | None = None) -> nnx.M
         The trained network.
 
     Raises:
-        RunError: the folder is in use, or holds another run, or cannot be written to.
+        RunError: the folder is in use, or holds another run, or cannot be written to; or the run to
+            start from is not there, or not of this network.
     """
     console = console or Console()
     with only_one_run(folder):
@@ -44,6 +47,9 @@ def _train(config: Config, folder: Path, console: Console) -> nnx.Module:
     transform = optimizer(config)
     checkpoints = Checkpoints(folder / "checkpoints", partial(_report, console))
     first_step, state = checkpoints.restore(State(parameters, transform.init(parameters)))
+    if config.start_from and not first_step:
+        parameters = _parameters_of(folder.parent / config.start_from, parameters, console)
+        state = State(parameters, transform.init(parameters))
     if first_step:
         console.print(f"resumed after {first_step} of {config.steps} updates")
     if first_step < config.steps:
@@ -56,3 +62,13 @@ def _train(config: Config, folder: Path, console: Console) -> nnx.Module:
                     checkpoints.save(step + 1, state)
     checkpoints.close()
     return nnx.merge(graph, state.parameters)
+
+
+def _parameters_of(folder: Path, like: nnx.State, console: Console) -> nnx.State:
+    """What a finished run has learned."""
+    saved = from_run(folder, partial(_report, console))
+    parameters = nnx.state(saved.build(saved.factors[0], saved.protocols[0]), nnx.Param)
+    shapes = [{path: leaf.shape for path, leaf in nnx.to_flat_state(s)} for s in (parameters, like)]
+    if shapes[0] != shapes[1]:
+        raise RunError(f"start_from is {folder.name}, whose network has other parameters")
+    return parameters

@@ -10,6 +10,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 from flax import nnx
+from jax.typing import DTypeLike
 
 from pac_jax.files.atomic import replacing
 from pac_jax.pretrained.architectures import build, count_parameters, state_by_name
@@ -108,8 +109,9 @@ def to_bytes(
     arguments: Mapping[str, Any],
     kind: str,
     factors: Sequence[int] | None,
+    dtype: DTypeLike | None = None,
 ) -> bytes:
-    """The content of the file that `write` writes."""
+    """The content of the file that `write` writes, the arrays stored in `dtype`, or in their own."""
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; it needs one of {', '.join(KINDS)}")
     if "factor" not in arguments:
@@ -117,7 +119,7 @@ def to_bytes(
     factors = [arguments["factor"]] if factors is None else [int(f) for f in factors]
     if arguments["factor"] not in factors:
         raise ValueError(f"factors are {factors}; they need {arguments['factor']}, the arguments'")
-    arrays = {name: np.asarray(v[...]) for name, v in state_by_name(model).items()}
+    arrays = {name: np.asarray(v[...], dtype) for name, v in state_by_name(model).items()}
     for factor in factors:
         _check_shapes(arrays, _shapes(architecture, {**arguments, "factor": factor}))
     header = {

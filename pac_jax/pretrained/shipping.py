@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flax import nnx
 
 from pac_jax.files.atomic import replacing
@@ -12,7 +13,10 @@ from pac_jax.pretrained.architectures import count_parameters
 from pac_jax.pretrained.catalogue import FOLDER, MANIFEST, checksum, manifest
 from pac_jax.pretrained.container import to_bytes
 
-__all__ = ["ship", "withdraw"]
+__all__ = ["STORED_DTYPE", "ship", "withdraw"]
+
+# Of the arrays in the package's files, half as large as float32; networks compute in float32.
+STORED_DTYPE = np.float16
 
 _KIND_ORDER = ("depth", "flow", "labels")
 
@@ -31,6 +35,8 @@ def ship(
     folder: Path | None = None,
 ) -> Path:
     """Add a network to the package, or replace it: for those who develop the package.
+
+    Its arrays are rounded to `STORED_DTYPE`, which makes their files small.
 
     Args:
         name: under which `load` finds it, such as 'depth_x8'.
@@ -84,6 +90,7 @@ def ship(
         arguments=arguments,
         kind=kind,
         factors=sorted({arguments["factor"], *(entry["factor"] for entry in sharing.values())}),
+        dtype=STORED_DTYPE,
     )
     if default:
         for entry in record["networks"].values():

@@ -71,6 +71,18 @@ def test_batches_depend_on_seed_and_step_alone(tmp_path, quick):
     assert not np.allclose(batch_at(other, scenes, step).target, batch.target)
 
 
+def test_some_depths_are_in_steps_and_flow_is_not(tmp_path, quick):
+    def distinct(**changes):
+        config = dataclasses.replace(TINY, **changes)
+        batch = batch_at(config, render_scenes(config, tmp_path), 0)
+        return [len(np.unique(target)) for target in np.asarray(batch.target[..., 0])]
+
+    pixels = TINY.crop**2
+    assert min(distinct(rounded=0.0)) > 0.9 * pixels
+    assert all(6 <= levels <= 62 for levels in distinct(rounded=1.0))
+    assert min(distinct(rounded=1.0, task="flow")) > 0.9 * pixels
+
+
 def test_an_error_in_the_background_reaches_the_consumer(tmp_path, monkeypatch, quick):
     def fail(*_):
         raise OSError("no crops today")
@@ -144,6 +156,7 @@ def test_networks_come_from_files_too(tmp_path):
         (["--steps", "0"], "steps is 0"),
         (["--network", "vgg"], "network is 'vgg'"),
         (["--border", "16"], "border is 16"),
+        (["--rounded", "1.5"], "rounded is 1.5"),
         (["--protocols", "mean"], "protocol is 'mean'"),
         (["--steps", "many"], "argument --steps: invalid int value: 'many'"),
         (["--config", "nothing"], "invalid choice: 'nothing'"),

@@ -1,5 +1,6 @@
 """Runs that are killed, damaged, crowded or out of space; what they leave behind."""
 
+import dataclasses
 import errno
 import gc
 import io
@@ -257,3 +258,22 @@ def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, capsys):
         program.main(["--config", "smoke", "--out", str(tmp_path / "run")])
     assert stop.value.code == 130
     assert "goes on from the last checkpoint" in capsys.readouterr().err
+
+
+def test_a_run_can_start_from_another(whole, copy, quick):
+    first = nnx.state(whole[1])
+    run_folder.remember(TINY, copy)
+    config = dataclasses.replace(TINY, start_from="run", steps=3, learning_rate=1e-9, seed=7)
+    model = train(config, copy.parent / "second", Console(file=io.StringIO()))
+    chex.assert_trees_all_close(nnx.state(model), first, rtol=1e-3, atol=1e-6)  # rounded as shipped
+    assert not np.allclose(
+        nnx.state(build(config)).target_branch.convs[0].kernel[...],
+        first.target_branch.convs[0].kernel[...],
+        atol=1e-3,
+    )
+    other = dataclasses.replace(config, network="pac_net_lite")
+    with pytest.raises(RunError, match="start_from is run, whose network has other parameters"):
+        train(other, copy.parent / "third", Console(file=io.StringIO()))
+    nothing = dataclasses.replace(config, start_from="nothing")
+    with pytest.raises(RunError, match="nothing holds no run"):
+        train(nothing, copy.parent / "fourth", Console(file=io.StringIO()))
