@@ -40,6 +40,7 @@ class Config:
         back_projection: whether `pac_upsampler` puts the samples back after every step.
         deep_features: learned channels of `pac_upsampler`'s guides besides the image's.
         dilations: of the filters of `pac_upsampler`; empty for none.
+        views: of `pac_upsampler` when it is used; it is trained with one.
         start_from: name of a finished run beside this one whose parameters this one begins with.
         steps: number of updates.
         batch_size: crops per update.
@@ -67,6 +68,7 @@ class Config:
     back_projection: bool = True
     deep_features: int = 4
     dilations: tuple[int, ...] = (2, 1)
+    views: int = 2
     start_from: str = ""
     steps: int = 600
     batch_size: int = 2
