@@ -40,6 +40,7 @@ class Config:
         back_projection: whether `pac_upsampler` puts the samples back after every step.
         deep_features: learned channels of `pac_upsampler`'s guides besides the image's.
         dilations: of the filters of `pac_upsampler`; empty for none.
+        views: of `pac_upsampler` when it is used; it is trained with one.
         start_from: name of a finished run beside this one whose parameters this one begins with.
         steps: number of updates.
         batch_size: crops per update.
@@ -67,6 +68,7 @@ class Config:
     back_projection: bool = True
     deep_features: int = 4
     dilations: tuple[int, ...] = (2, 1)
+    views: int = 2
     start_from: str = ""
     steps: int = 600
     batch_size: int = 2
@@ -146,9 +148,14 @@ _OUR_FLOW = dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, s
 
 CONFIGS = {
     # Our network.
-    "depth_x4": _OURS,
-    "depth_x8": dataclasses.replace(_OURS, factors=(8,)),
-    "depth_x16": dataclasses.replace(_OURS, factors=(16,), start_from="depth_x8", steps=3000),
+    **{f"depth_x{n}_first": dataclasses.replace(_OURS, factors=(n,)) for n in (4, 8)},
+    **{
+        f"depth_x{n}": dataclasses.replace(
+            _OURS, factors=(n,), start_from=f"depth_x{n}_first", steps=5000, learning_rate=4e-4
+        )
+        for n in (4, 8)
+    },
+    "depth_x16": dataclasses.replace(_OURS, factors=(16,), start_from="depth_x8_first", steps=3000),
     "flow_x4": _OUR_FLOW,
     "flow_x8": dataclasses.replace(_OUR_FLOW, factors=(8,), start_from="flow_x4", steps=2500),
     "flow_x16": dataclasses.replace(_OUR_FLOW, factors=(16,), start_from="flow_x8", steps=1500),

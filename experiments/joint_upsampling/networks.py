@@ -10,7 +10,7 @@ from pac_jax.models import DJIF, PacNet, PacUpsampler
 Network = PacNet | DJIF | PacUpsampler
 
 
-def architecture(config: Config, setting: Setting) -> Network:
+def architecture(config: Config, setting: Setting, *, in_training: bool) -> Network:
     """The configuration's network with parameters at random, for one factor and protocol."""
     factor, protocol = setting
     rngs = nnx.Rngs(config.seed)
@@ -21,6 +21,7 @@ def architecture(config: Config, setting: Setting) -> Network:
             target_features=config.target_features,
             deep_features=config.deep_features,
             dilations=config.dilations,
+            views=1 if in_training else config.views,
             back_projection=config.back_projection,
             rngs=rngs,
         )
@@ -33,14 +34,16 @@ def architecture(config: Config, setting: Setting) -> Network:
 def graphs(config: Config) -> dict[Setting, nnx.GraphDef]:
     """The network's structure for every task of a run; the parameters are the same for all."""
     return {
-        setting: nnx.split(nnx.eval_shape(lambda s=setting: architecture(config, s)))[0]
+        setting: nnx.split(
+            nnx.eval_shape(lambda s=setting: architecture(config, s, in_training=True))
+        )[0]
         for setting in settings(config)
     }
 
 
 def build(config: Config) -> Network:
     """The configuration's network as training begins: interpolation, or a filter of its target."""
-    model = architecture(config, settings(config)[0])
+    model = architecture(config, settings(config)[0], in_training=True)
     if not isinstance(model, PacUpsampler):  # which begins as interpolation by itself
         start_as_interpolation(model)
     return model

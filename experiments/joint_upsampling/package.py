@@ -117,6 +117,7 @@ def _arguments(config: Config, factor: int) -> dict[str, Any]:
         "target_features": config.target_features,
         "deep_features": config.deep_features,
         "dilations": list(config.dilations),
+        "views": config.views,
         "back_projection": config.back_projection,
     }
 

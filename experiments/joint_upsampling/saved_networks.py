@@ -83,7 +83,9 @@ def from_run(folder: Path, report: Callable[[str], None]) -> SavedNetwork:
 
     def network(factor: int, protocol: str) -> nnx.Module:
         setting = Setting(factor, protocol)
-        graph, _ = nnx.split(nnx.eval_shape(lambda: architecture(config, setting)))
+        graph, _ = nnx.split(
+            nnx.eval_shape(lambda: architecture(config, setting, in_training=False))
+        )
         return nnx.merge(graph, parameters)
 
     return SavedNetwork(

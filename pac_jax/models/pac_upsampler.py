@@ -10,10 +10,18 @@ from jax.typing import ArrayLike, DTypeLike
 
 from pac_jax.functional.pool import pac_pool
 from pac_jax.models.guide_network import BLOCK, GuideNetwork, space_to_depth
-from pac_jax.models.protocols import check_protocol, downsample, interpolate, takes_pixels
+from pac_jax.models.protocols import (
+    check_protocol,
+    downsample,
+    interpolate,
+    mirror_shift,
+    takes_pixels,
+)
 from pac_jax.models.sizes import check_images, full_size, resize
+from pac_jax.models.views import VIEWS
 
 _FACTORS = (4, 8, 16)
+_NUMBERS_OF_VIEWS = (1, 2, 4, 8)
 _WINDOW = (3, 3)
 # How far, in samples, statistics, interpolation and back-projection carry by more than rounding.
 # tests/upsampling compares tiles with the whole image.
@@ -60,6 +68,8 @@ class PacUpsampler(nnx.Module):
         deep_features: number of learned channels that the filters' guide has besides the image's.
         dilations: of the filters, one after another; () for none.
         back_projection: whether the samples are put back.
+        views: 1, 2, 4 or 8: how many results are averaged, of the images as they are, turned by half
+            a turn, mirrored, and transposed. It takes as many times longer.
         dtype: of the network's computation, as in flax; inferred from inputs and parameters if
             None.
         param_dtype: of the parameters.
@@ -91,6 +101,7 @@ class PacUpsampler(nnx.Module):
         deep_features: int = 4,
         dilations: tuple[int, ...] = (2, 1),
         back_projection: bool = True,
+        views: int = 1,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
         precision: lax.PrecisionLike = None,
@@ -99,6 +110,8 @@ class PacUpsampler(nnx.Module):
     ):
         if factor not in _FACTORS:
             raise ValueError(f"factor is {factor!r}; it needs to be one of {_FACTORS}")
+        if views not in _NUMBERS_OF_VIEWS:
+            raise ValueError(f"views is {views!r}; it needs to be one of {_NUMBERS_OF_VIEWS}")
         check_protocol(protocol)
         self.factor = factor
         self.protocol = protocol
@@ -106,6 +119,7 @@ class PacUpsampler(nnx.Module):
         self.guide_features = guide_features
         self.dilations = tuple(dilations)
         self.back_projection = back_projection
+        self.views = views
         self.implementation = implementation
         channels = guide_features + target_features
         self.guide_network = GuideNetwork(
@@ -160,7 +174,13 @@ class PacUpsampler(nnx.Module):
             )
         size = guide.shape[1:3]
         guide = resize(guide, full_size(target_low.shape[1:3], size, self.factor))
-        return resize(self._upsample(target_low, guide - 0.5), size)
+        guide = guide - 0.5
+        shift = mirror_shift(self.factor, self.protocol)
+        results = [
+            view.back(self._upsample(view.of(target_low, 0), view.of(guide, shift)), shift)
+            for view in VIEWS[: self.views]
+        ]
+        return resize(sum(results[1:], results[0]) / self.views, size)
 
     def _upsample(self, target_low: jax.Array, guide: jax.Array) -> jax.Array:
         mean, deviation = (

@@ -90,3 +90,22 @@ def interpolate(target_low: jax.Array, factor: int, protocol: str, method: str) 
         antialias=False,
         precision=lax.Precision.HIGHEST,
     )
+
+
+def mirror_shift(factor: int, protocol: str) -> int:
+    """How many pixels to move a mirrored image to its start for its samples to lie as the protocol's.
+
+    Args:
+        factor: of downsampling.
+        protocol: one of `PROTOCOLS`.
+
+    Returns:
+        0 for averages, which lie in the middle of their blocks; negative to move to the end.
+
+    Raises:
+        ValueError: there is no such protocol.
+    """
+    check_protocol(protocol)
+    if protocol not in _FIRST_PIXEL:
+        return 0
+    return factor - 1 - 2 * _FIRST_PIXEL[protocol](factor)

@@ -74,6 +74,34 @@ def test_pixels_are_kept_exactly_before_training(protocol):
     np.testing.assert_allclose(downsample(model(low, guide), 8, protocol), low, atol=1e-5)
 
 
+@pytest.mark.parametrize("protocol", ["bicubic", "bilinear-antialias"])
+def test_with_all_views_a_turned_image_gives_the_turned_result(protocol):
+    model = PacUpsampler(4, protocol=protocol, blocks=1, views=8, rngs=nnx.Rngs(0))
+    disturb(model)
+    low, guide = random_pair(4, 3, 4)
+    result = model(low, guide)
+    single = PacUpsampler(4, protocol=protocol, blocks=1, rngs=nnx.Rngs(0))
+    nnx.update(single, nnx.state(model))
+    for turn in (
+        lambda x: x[:, ::-1],
+        lambda x: x[:, :, ::-1],
+        lambda x: jnp.swapaxes(x, 1, 2),
+    ):
+        turned = model(turn(low), turn(guide))
+        np.testing.assert_allclose(turned, turn(result), rtol=1e-4, atol=1e-5)
+        alone = single(turn(low), turn(guide))
+        assert np.abs(alone - turn(single(low, guide))).max() > 1e-3  # the test can fail
+
+
+@pytest.mark.parametrize("protocol", ["center", "last"])
+def test_views_keep_the_pixels_where_they_are(protocol):
+    model = PacUpsampler(4, protocol=protocol, blocks=1, views=8, rngs=nnx.Rngs(0))
+    disturb(model)
+    low, guide = random_pair(4, 5, 6)
+    again = downsample(model(low, guide), 4, protocol)
+    np.testing.assert_allclose(again[:, 1:-1, 1:-1], low[:, 1:-1, 1:-1], atol=1e-4)
+
+
 def test_averages_are_kept_better_than_by_filters_alone():
     low, guide = random_pair(8)
     missing = {}
@@ -209,6 +237,8 @@ def test_wrong_arguments_are_named():
         PacUpsampler(3, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="protocol is 'mean'"):
         PacUpsampler(4, protocol="mean", rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match=r"views is 3; it needs to be one of \(1, 2, 4, 8\)"):
+        PacUpsampler(4, views=3, rngs=nnx.Rngs(0))
     model = PacUpsampler(4, rngs=nnx.Rngs(0))
     low, guide = random_pair(4, channels=2)
     with pytest.raises(ValueError, match="target_low has 2 channels; this model needs its"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pac_jax.models.protocols import PROTOCOLS, downsample, interpolate
+from pac_jax.models.protocols import PROTOCOLS, downsample, interpolate, mirror_shift
 
 PIXELS = {"center": lambda f: (f - 1) // 2, "last": lambda f: f - 1}
 PILLOW = {"bicubic": Image.Resampling.BICUBIC, "bilinear-antialias": Image.Resampling.BILINEAR}
@@ -48,6 +48,16 @@ def test_interpolation_puts_samples_where_they_lie(protocol, factor, method):
     inner = (0, slice(4 * factor, -4 * factor), slice(4 * factor, -4 * factor), 0)
     tolerance = 1e-3
     np.testing.assert_allclose(again[inner], plane[inner], atol=tolerance)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 8])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_mirrored_image_has_its_samples_mirrored_once_it_is_shifted(protocol, factor):
+    target = random_map()[:, : 5 * factor, : 3 * factor]
+    shift = mirror_shift(factor, protocol)
+    mirrored = np.roll(target[:, :, ::-1], -shift, axis=2)
+    low = downsample(jnp.asarray(mirrored), factor, protocol)[0, :, ::-1]
+    np.testing.assert_allclose(low, downsample(jnp.asarray(target), factor, protocol)[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
