@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from pac_jax.functional.mask import propagate_mask
     from pac_jax.functional.pool import pac_pool, pac_pool_with_affinity
+    from pac_jax.nn.swapping import hot_swap
     from pac_jax.upsampling.api import upsample
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "crf",
     "files",
     "filters",
+    "hot_swap",
     "models",
     "nn",
     "pac_affinity",
@@ -53,6 +55,7 @@ _HOMES = {
     "Affinity": "functional.affinity",
     "Gaussian": "functional.affinity",
     "Inverse": "functional.affinity",
+    "hot_swap": "nn.swapping",
     "pac_affinity": "functional.affinity_map",
     "pac_conv": "functional.conv",
     "pac_conv_transpose": "functional.conv",

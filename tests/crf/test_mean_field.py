@@ -195,9 +195,9 @@ def test_noise_is_small_and_needs_a_key():
     shaken = crf.initial_weights(terms, 3, noise=5e-4, key=jax.random.key(0))
     difference = np.abs(np.asarray(shaken.terms[0].filter - plain.terms[0].filter))
     assert 4e-4 < difference.max() <= 5.1e-4
-    with pytest.raises(ValueError, match="noise is 0.1; it needs a key"):
+    with pytest.raises(ValueError, match=r"noise is 0\.1; it needs a key"):
         crf.initial_weights(terms, 3, noise=0.1)
-    with pytest.raises(ValueError, match="noise is 0.1; it needs rngs"):
+    with pytest.raises(ValueError, match=r"noise is 0\.1; it needs rngs"):
         crf.PacCRF(3, terms, noise=0.1)
 
 
