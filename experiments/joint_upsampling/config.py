@@ -148,13 +148,11 @@ _OUR_FLOW = dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, s
 
 CONFIGS = {
     # Our network.
-    **{f"depth_x{n}_first": dataclasses.replace(_OURS, factors=(n,)) for n in (4, 8)},
-    **{
-        f"depth_x{n}": dataclasses.replace(
-            _OURS, factors=(n,), start_from=f"depth_x{n}_first", steps=5000, learning_rate=4e-4
-        )
-        for n in (4, 8)
-    },
+    "depth_x4": _OURS,
+    "depth_x8_first": dataclasses.replace(_OURS, factors=(8,)),
+    "depth_x8": dataclasses.replace(
+        _OURS, factors=(8,), start_from="depth_x8_first", steps=7000, learning_rate=6e-4
+    ),
     "depth_x16": dataclasses.replace(_OURS, factors=(16,), start_from="depth_x8_first", steps=3000),
     "flow_x4": _OUR_FLOW,
     "flow_x8": dataclasses.replace(_OUR_FLOW, factors=(8,), start_from="flow_x4", steps=2500),
