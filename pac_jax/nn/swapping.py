@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import lax
 from jax.typing import ArrayLike
@@ -20,7 +19,7 @@ __all__ = ["HotSwapped", "Swap", "hot_swap"]
 
 Select = Sequence[str] | Callable[[str, nnx.Module], bool]
 Guide = str | Callable[..., ArrayLike]
-Path = tuple[str | int, ...]
+Path = tuple[Any, ...]  # names and numbers
 
 _FROM_ARGUMENTS = "the model's arguments"
 # JAX's names of the paddings that are not zeros.
@@ -120,7 +119,8 @@ def hot_swap(
             name, layer, source, scale, learn_scale, affinity, normalize, implementation
         )
         _replace(model, path, swapped)
-        report.append(Swap(name, type(layer).__name__, tuple(layer.kernel.shape), source))
+        shape = tuple(layer.kernel.shape)  # type: ignore[attr-defined]
+        report.append(Swap(name, type(layer).__name__, shape, source))
     if isinstance(guide, str):
         path, module = modules[guide]
         _replace(model, path, _Tap(guide, module))
@@ -160,7 +160,7 @@ class HotSwapped(nnx.Module):
         with _guides_of_a_call() as guides:
             if self.guide is not None:
                 guides[_FROM_ARGUMENTS] = jnp.asarray(self.guide(*arguments))
-            return self.model(*arguments, **named)  # type: ignore[operator]
+            return self.model(*arguments, **named)
 
 
 _GUIDES: ContextVar[dict[str, jax.Array] | None] = ContextVar("guides", default=None)
@@ -185,7 +185,7 @@ class _Tap(nnx.Module):
         self.module = module
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        output = self.module(*arguments, **named)  # type: ignore[operator]
+        output = self.module(*arguments, **named)
         guides = _GUIDES.get()
         if guides is not None:
             guides[self.name] = output
@@ -275,7 +275,7 @@ class _SwappedConv(nnx.Module):
                     x.reshape(-1, *x.shape[-ndim - 1 :]),
                     self.pac.kernel[...].astype(x.dtype),
                     self.pac.strides,
-                    self.pac.padding,
+                    self._lax_padding(),
                     rhs_dilation=self.pac.kernel_dilation,
                 ),
                 inputs,
@@ -295,6 +295,12 @@ class _SwappedConv(nnx.Module):
         scale = self.scale[...] if isinstance(self.scale, nnx.Param) else self.scale
         return guide * jnp.asarray(scale, guide.dtype)
 
+    def _lax_padding(self) -> Any:
+        """The padding as `jax.lax.conv_transpose` takes it."""
+        padding = self.pac.padding
+        ndim = len(self.pac.kernel_size)
+        return [(padding, padding)] * ndim if isinstance(padding, int) else padding
+
     def _padded(self, array: jax.Array) -> jax.Array:
         ndim = len(self.pac.kernel_size)
         reach = [
@@ -306,7 +312,7 @@ class _SwappedConv(nnx.Module):
         pads = [(0, 0)] * (array.ndim - ndim - 1) + pads + [(0, 0)]
         if causal:
             return jnp.pad(array, pads)
-        return jnp.pad(array, pads, mode=_PADDING_MODES[self.mode])  # type: ignore[call-overload]
+        return jnp.pad(array, pads, mode=_PADDING_MODES[self.mode])
 
 
 def _selected(modules: dict[str, tuple[Path, nnx.Module]], select: Select) -> list[str]:
@@ -392,7 +398,7 @@ def _zero_padding(padding: Any) -> Any:
 def _per_dimension(value: Any, ndim: int) -> tuple[int, ...]:
     if value is None:
         return (1,) * ndim
-    return (value,) * ndim if isinstance(value, int | np.integer) else tuple(value)
+    return (value,) * ndim if isinstance(value, int) else tuple(value)
 
 
 def _replace(model: nnx.Module, path: Path, new: nnx.Module) -> None:

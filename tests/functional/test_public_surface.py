@@ -14,6 +14,7 @@ import pac_jax
 SUBMODULES = {
     "cli",
     "convert",
+    "crf",
     "files",
     "filters",
     "functional",
@@ -58,6 +59,10 @@ SIGNATURES = {
     "upsample": (
         "target_low, guide, factor=None, *, kind='depth', mask=None, model=None, protocol=None, "
         "tile=None, keep_holes=False"
+    ),
+    "hot_swap": (
+        "model, select, *, guide, scale=0.0001, learn_scale=False, affinity=Gaussian(), "
+        "normalize=False, implementation=None"
     ),
     "Gaussian": "smoothing=None",
     "Inverse": "alpha, exponent, asymmetric=False, smoothing=None",
