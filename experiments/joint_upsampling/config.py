@@ -41,7 +41,8 @@ class Config:
         deep_features: learned channels of `pac_upsampler`'s guides besides the image's.
         dilations: of the filters of `pac_upsampler`; empty for none.
         views: of `pac_upsampler` when it is used; it is trained with one.
-        start_from: name of a finished run beside this one whose parameters this one begins with.
+        start_from: whose parameters this run begins with: the name of a finished run beside it, or
+            of a network that ships.
         steps: number of updates.
         batch_size: crops per update.
         crop: height and width of the crops in pixels, a multiple of 16 and of the factors.

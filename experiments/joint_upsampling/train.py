@@ -12,7 +12,7 @@ from experiments.joint_upsampling.errors import RunError
 from experiments.joint_upsampling.networks import build
 from experiments.joint_upsampling.recorder import Recorder
 from experiments.joint_upsampling.run_folder import only_one_run
-from experiments.joint_upsampling.saved_networks import from_run
+from experiments.joint_upsampling.saved_networks import saved_network
 from experiments.joint_upsampling.training_data import batches, setting_at
 from experiments.joint_upsampling.update import State, make_update, optimizer
 
@@ -48,7 +48,7 @@ def _train(config: Config, folder: Path, console: Console) -> nnx.Module:
     checkpoints = Checkpoints(folder / "checkpoints", partial(_report, console))
     first_step, state = checkpoints.restore(State(parameters, transform.init(parameters)))
     if config.start_from and not first_step:
-        parameters = _parameters_of(folder.parent / config.start_from, parameters, console)
+        parameters = _learned_by(config.start_from, folder.parent, parameters, console)
         state = State(parameters, transform.init(parameters))
     if first_step:
         console.print(f"resumed after {first_step} of {config.steps} updates")
@@ -64,11 +64,13 @@ def _train(config: Config, folder: Path, console: Console) -> nnx.Module:
     return nnx.merge(graph, state.parameters)
 
 
-def _parameters_of(folder: Path, like: nnx.State, console: Console) -> nnx.State:
-    """What a finished run has learned."""
-    saved = from_run(folder, partial(_report, console))
-    parameters = nnx.state(saved.build(saved.factors[0], saved.protocols[0]), nnx.Param)
+def _learned_by(name: str, runs: Path, like: nnx.State, console: Console) -> nnx.State:
+    """The parameters of another run, or of a network that ships."""
+    source = str(runs / name) if (runs / name).is_dir() else name
+    saved = saved_network(source, partial(_report, console))
+    protocol = saved.protocols[0] if saved.protocols else "bicubic"
+    parameters = nnx.state(saved.build(saved.factors[0], protocol), nnx.Param)
     shapes = [{path: leaf.shape for path, leaf in nnx.to_flat_state(s)} for s in (parameters, like)]
     if shapes[0] != shapes[1]:
-        raise RunError(f"start_from is {folder.name}, whose network has other parameters")
+        raise RunError(f"start_from is {name}, whose network has other parameters")
     return parameters

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.benchmarks import operators, report, timing
+from experiments.benchmarks import networks, operators, report, timing
 from experiments.benchmarks.baselines import BASELINES, plain_conv
 from experiments.benchmarks.competitors import list_competitors, with_gradients
 from experiments.benchmarks.workloads import WORKLOADS, Operands, Workload, apply_pac, make_operands
@@ -270,3 +270,16 @@ def test_list_names_every_workload_and_competitor(capsys):
     assert operators.main(["--list"]) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in [*WORKLOADS, *list_competitors()])
+
+
+def test_networks_are_raced(monkeypatch, capsys):
+    small = {"PacNet": networks.NETWORKS["PacNet.lite"], "DJIF": networks.NETWORKS["DJIF"]}
+    monkeypatch.setattr(networks, "NETWORKS", small)
+    networks.main(["--size", "16", "24", "--runs", "1"])
+    *_, first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("| PacNet | ")
+    assert "| 1.00 |" in first
+    assert second.startswith("| DJIF | ")
+    with pytest.raises(SystemExit):
+        networks.main(["--size", "20", "24"])
+    assert "multiples of --factor, 8" in capsys.readouterr().err

@@ -275,5 +275,5 @@ def test_a_run_can_start_from_another(whole, copy, quick):
     with pytest.raises(RunError, match="start_from is run, whose network has other parameters"):
         train(other, copy.parent / "third", Console(file=io.StringIO()))
     nothing = dataclasses.replace(config, start_from="nothing")
-    with pytest.raises(RunError, match="nothing holds no run"):
+    with pytest.raises(RunError, match="nothing is neither the folder of a run nor a"):
         train(nothing, copy.parent / "fourth", Console(file=io.StringIO()))
