@@ -144,7 +144,7 @@ _OURS = Config(
     warmup_steps=100,
     checkpoint_every=1000,
 )
-_ABLATION = dataclasses.replace(_OURS, steps=700)
+_ABLATION = dataclasses.replace(_OURS, steps=500)
 _OUR_FLOW = dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, steps=4000)
 
 CONFIGS = {
@@ -152,16 +152,18 @@ CONFIGS = {
     "depth_x4": _OURS,
     "depth_x8_first": dataclasses.replace(_OURS, factors=(8,)),
     "depth_x8": dataclasses.replace(
-        _OURS, factors=(8,), start_from="depth_x8_first", steps=7000, learning_rate=6e-4
+        _OURS, factors=(8,), start_from="depth_x8_first", steps=6000, learning_rate=6e-4
     ),
     "depth_x16": dataclasses.replace(_OURS, factors=(16,), start_from="depth_x8_first", steps=3000),
     "flow_x4": _OUR_FLOW,
-    "flow_x8": dataclasses.replace(_OUR_FLOW, factors=(8,), start_from="flow_x4", steps=2500),
-    "flow_x16": dataclasses.replace(_OUR_FLOW, factors=(16,), start_from="flow_x8", steps=1500),
+    "flow_x8": dataclasses.replace(_OUR_FLOW, factors=(8,), start_from="flow_x4", steps=1500),
+    "flow_x16": dataclasses.replace(_OUR_FLOW, factors=(16,), start_from="flow_x8", steps=1000),
     # Lite PAC-Net, normalised.
     **{f"lite_x{n}": Config(factors=(n,)) for n in (4, 8, 16)},
     **{
-        f"flow_lite_x{n}": dataclasses.replace(_FLOW, factors=(n,), start_from=f"lite_x{n}")
+        f"flow_lite_x{n}": dataclasses.replace(
+            _FLOW, factors=(n,), start_from=f"lite_x{n}", steps=300
+        )
         for n in (4, 8, 16)
     },
     # The others of the comparison, and the published form of the PAC-Nets.
