@@ -32,13 +32,16 @@ from pac_jax.nn.affinity import GaussianAffinity, InverseAffinity
 from pac_jax.nn.conv import PacConv, PacConvTranspose
 from pac_jax.nn.initializers import linear_interpolation, uniform_bias, uniform_kernel
 from pac_jax.nn.pool import PacPool
+from pac_jax.nn.swapping import HotSwapped, Swap
 
 __all__ = [
     "GaussianAffinity",
+    "HotSwapped",
     "InverseAffinity",
     "PacConv",
     "PacConvTranspose",
     "PacPool",
+    "Swap",
     "linear_interpolation",
     "uniform_bias",
     "uniform_kernel",
