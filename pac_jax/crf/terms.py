@@ -9,8 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from pac_jax.functional import arguments
-
 MIXINGS = ("full", "matrix", "potts", "plain")
 
 _SHARED = ("matrix", "potts")  # one spatial filter for every class
@@ -77,13 +75,12 @@ class PairwiseTerm:
         Raises:
             ValueError: `window` has another number of dimensions.
         """
-        if isinstance(self.window, int):
-            return (self.window,) * ndim
-        return (
-            arguments.window_shape(self.window, "window")
-            if len(self.window) == ndim
-            else (_wrong_rank(self.window, ndim))
-        )
+        sizes = (self.window,) * ndim if isinstance(self.window, int) else self.window
+        if len(sizes) != ndim:
+            raise ValueError(
+                f"window is {sizes}; scores with {ndim} spatial dimensions need {ndim} sizes"
+            )
+        return sizes
 
 
 class TermWeights(NamedTuple):
@@ -189,7 +186,3 @@ def _spatial_filter(term: PairwiseTerm, ndim: int) -> np.ndarray:
         values *= values.size / values.sum()
     values[tuple(size // 2 for size in window)] = 0
     return values
-
-
-def _wrong_rank(window: tuple[int, ...], ndim: int) -> tuple[int, ...]:
-    raise ValueError(f"window is {window}; scores with {ndim} spatial dimensions need {ndim} sizes")

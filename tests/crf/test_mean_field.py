@@ -221,6 +221,7 @@ def test_wrong_arguments_are_named():
         (lambda: run(terms=TERMS[:1]), "weights are of 2 terms; there are 1 terms"),
         (lambda: run(random(0, 1, 6, 5, 4)), "mixing has shape"),
         (lambda: crf.PairwiseTerm(4), "window is 4; it needs odd sizes"),
+        (lambda: run(terms=(crf.PairwiseTerm((3,)), TERMS[1])), r"window is \(3,\); scores with 2"),
         (lambda: crf.PairwiseTerm(3, dilation=0), "dilation is 0"),
         (lambda: crf.PairwiseTerm(3, mixing="half"), "mixing is 'half'; it needs one of full"),
         (lambda: crf.PairwiseTerm(3, spatial_filter=False), "spatial_filter is False, but mixing"),
