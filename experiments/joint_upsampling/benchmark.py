@@ -1,7 +1,7 @@
 """Measure networks and baselines on all real images: one command, Markdown and JSON.
 
     python -m experiments.joint_upsampling.benchmark --data ../shared/data \
-        --network runs/depth runs/lite_x8 depth_x8 --out results
+        --network runs/depth_x8 runs/lite_x8 depth_x4 --out results
 
 A network is the folder of a run, a `.safetensors` file, or a name that ships with pac_jax. Without
 `--data` there is scikit-image's motorcycle alone. The default protocols are those in which results

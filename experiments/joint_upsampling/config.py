@@ -1,6 +1,6 @@
 """What is trained and how: one frozen configuration per row of results.
 
-    python -m experiments.joint_upsampling --config depth --out runs/depth
+    python -m experiments.joint_upsampling --config depth_x4 --out runs/depth_x4
 
 Every field can be overridden on the command line, `--steps 200 --batch-size 4 --factors 4,8`.
 `python -m experiments.joint_upsampling --help` lists the configurations. Command, time, hardware

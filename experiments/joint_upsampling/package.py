@@ -1,10 +1,10 @@
 """Put the network of a finished run into pac_jax, with its model card.
 
-    python -m experiments.joint_upsampling.package runs/depth runs/lite_x8 \
+    python -m experiments.joint_upsampling.package runs/depth_x4 runs/lite_x8 \
         --scores results/depth/scores.json
 
-The scores are those of the benchmark, measured on the very runs. One run of `pac_upsampler` gives a
-network for every factor, all from one file.
+The scores are those of the benchmark, measured on the very runs. A run for several factors gives a
+network for each, all from one file.
 """
 
 import argparse
