@@ -12,7 +12,7 @@ from tests.upsampling.fakes import filled
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("networks") / "all.safetensors"
-    arguments = {"factor": 8, "protocol": "bicubic", "features": (8, 8, 8)}
+    arguments = {"factor": 8, "protocol": "bicubic", "features": 8, "blocks": 1}
     model = filled(nnx.eval_shape(lambda: PacUpsampler(**arguments, rngs=nnx.Rngs(0))))
     pretrained.write(
         path,

@@ -78,7 +78,8 @@ def test_a_batch_is_its_images():
     targets[2, 2:4, 2:4] = 0
     results = pac_jax.upsample(targets, guides, model=model)
     for result, target, guide in zip(results, targets, guides, strict=True):
-        np.testing.assert_array_equal(result, pac_jax.upsample(target, guide, model=model))
+        model = pac_jax.pretrained.load("depth_x4")
+    np.testing.assert_array_equal(result, pac_jax.upsample(target, guide, model=model))
 
 
 def test_flow_is_not_scaled():
@@ -151,7 +152,7 @@ def test_files_in_place_of_arrays(tmp_path):
 
 
 def test_the_default_network_is_that_of_kind_and_factor(package):
-    model = ship("depth_x4", default=True)
+    ship("depth_x4", default=True)
     ship("depth_x4_lite", seed=1)
     ship("flow_x4", seed=2, kind="flow", default=True)
     target, guide = 1 + random(0, 5, 6), photo(20, 24, 3)
