@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pac_jax
-from pac_jax import files
+from pac_jax import files, pretrained
 from tests.pretrained.conftest import package as package  # a fixture
 from tests.pretrained.conftest import ship, small
 from tests.upsampling.fakes import Fake, Whole, random
@@ -78,8 +78,7 @@ def test_a_batch_is_its_images():
     targets[2, 2:4, 2:4] = 0
     results = pac_jax.upsample(targets, guides, model=model)
     for result, target, guide in zip(results, targets, guides, strict=True):
-        model = pac_jax.pretrained.load("depth_x4")
-    np.testing.assert_array_equal(result, pac_jax.upsample(target, guide, model=model))
+        np.testing.assert_array_equal(result, pac_jax.upsample(target, guide, model=model))
 
 
 def test_flow_is_not_scaled():
@@ -157,6 +156,7 @@ def test_the_default_network_is_that_of_kind_and_factor(package):
     ship("flow_x4", seed=2, kind="flow", default=True)
     target, guide = 1 + random(0, 5, 6), photo(20, 24, 3)
     result = pac_jax.upsample(target, guide)
+    model = pretrained.load("depth_x4")
     np.testing.assert_array_equal(result, pac_jax.upsample(target, guide, model=model))
     lite = pac_jax.upsample(target, guide, model="depth_x4_lite")
     assert np.abs(lite - result).max() > 1e-3
