@@ -157,7 +157,12 @@ CONFIGS = {
     "depth_x16": dataclasses.replace(_OURS, factors=(16,), start_from="depth_x8_first", steps=3000),
     "flow_x4": _OUR_FLOW,
     "flow_x8": dataclasses.replace(_OUR_FLOW, factors=(8,), start_from="flow_x4", steps=1500),
-    "flow_x16": dataclasses.replace(_OUR_FLOW, factors=(16,), start_from="flow_x8", steps=1000),
+    "flow_x16_first": dataclasses.replace(
+        _OUR_FLOW, factors=(16,), start_from="flow_x8", steps=1000
+    ),
+    "flow_x16": dataclasses.replace(
+        _OUR_FLOW, factors=(16,), start_from="flow_x16_first", steps=2200, learning_rate=7e-4
+    ),
     # Lite PAC-Net, normalised.
     **{f"lite_x{n}": Config(factors=(n,)) for n in (4, 8, 16)},
     **{
