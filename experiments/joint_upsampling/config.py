@@ -4,8 +4,8 @@
 
 Every field can be overridden on the command line, `--steps 200 --batch-size 4 --factors 4,8`.
 `python -m experiments.joint_upsampling --help` lists the configurations. Trained on one core of an
-Intel Xeon at 2.1 GHz each, two at a time (scores: on the images of the results in `docs/results`, RMSE over
-that of bicubic on Middlebury 2001/2003 under `bicubic`, end-point error over that of bilinear on
+Intel Xeon at 2.1 GHz each, two at a time (scores: on the images of the results in `docs/results`,
+RMSE over that of bicubic on Middlebury 2001/2003 under `bicubic`, end-point error over that of bilinear on
 FlyingChairs):
 
     configuration                minutes  score
