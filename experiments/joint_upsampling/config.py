@@ -14,6 +14,7 @@ bilinear on FlyingChairs):
     depth_x16                    12       0.64
     flow_x4                      16       0.33
     flow_x8                      5        0.48
+    flow_x16_first, flow_x16     4 + 7    0.65
     flow_lite_x4, _x8, _x16      3, 3, 3  0.64, 0.68, 0.95
     lite_x4, lite_x8, lite_x16   4, 3, 5  0.82, 0.77, 0.87
     pac_x8                       6        0.76
