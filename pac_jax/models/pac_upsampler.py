@@ -174,20 +174,13 @@ class PacUpsampler(nnx.Module):
             )
         size = guide.shape[1:3]
         guide = resize(guide, full_size(target_low.shape[1:3], size, self.factor))
-        return resize(self._mean_of_views(target_low, guide - 0.5), size)
-
-    def _mean_of_views(self, target_low: jax.Array, guide: jax.Array) -> jax.Array:
-        """Views of the same shape are a batch: the network is traced and compiled once for them."""
+        guide = guide - 0.5
         shift = mirror_shift(self.factor, self.protocol)
-        results: list[jax.Array] = []
-        for transposed in (False, True):
-            views = [v for v in VIEWS[: self.views] if v.transposed == transposed]
-            if views:
-                lows = jnp.concatenate([view.of(target_low, 0) for view in views])
-                guides = jnp.concatenate([view.of(guide, shift) for view in views])
-                parts = jnp.split(self._upsample(lows, guides), len(views))
-                results += [v.back(part, shift) for v, part in zip(views, parts, strict=True)]
-        return sum(results[1:], results[0]) / self.views
+        results = [
+            view.back(self._upsample(view.of(target_low, 0), view.of(guide, shift)), shift)
+            for view in VIEWS[: self.views]
+        ]
+        return resize(sum(results[1:], results[0]) / self.views, size)
 
     def _upsample(self, target_low: jax.Array, guide: jax.Array) -> jax.Array:
         mean, deviation = (
