@@ -13,17 +13,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.joint_upsampling.config import CONFIGS, Config, add_overrides, with_overrides
-from experiments.joint_upsampling.errors import existing_folder, one_line_errors
+from experiments.joint_upsampling.config import CONFIGS, Config
 from experiments.joint_upsampling.evaluate import evaluate
-from experiments.joint_upsampling.layout import save_picture
 from experiments.joint_upsampling.methods import baselines, network
 from experiments.joint_upsampling.pictures import comparison
-from experiments.joint_upsampling.real_pairs import real_pairs
-from experiments.joint_upsampling.run_folder import remember
+from experiments.joint_upsampling.real_pairs import DATA, real_pairs
 from experiments.joint_upsampling.saved_networks import from_run
 from experiments.joint_upsampling.scores import measure
 from experiments.joint_upsampling.train import train
+from experiments.training.errors import existing_folder, one_line_errors
+from experiments.training.layout import save_picture
+from experiments.training.plan import add_overrides, with_overrides
+from experiments.training.run_folder import remember
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/CONFIG)")
     parser.add_argument("--data", type=Path, help="folder of further real images, see benchmark")
     parser.add_argument("--train-only", action="store_true", help="leave out the real images")
-    add_overrides(parser)
+    add_overrides(parser, Config)
     given = parser.parse_args(arguments)
     try:
         config = with_overrides(CONFIGS[given.config], given)
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(str(error))
     folder = given.out or Path("runs") / given.config
     with one_line_errors():
-        existing_folder(given.data)
+        existing_folder(given.data, holds=DATA)
         remember(config, folder)
         console = Console()
         start = time.perf_counter()

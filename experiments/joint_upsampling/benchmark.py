@@ -14,12 +14,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.joint_upsampling.errors import RunError, existing_folder, one_line_errors
 from experiments.joint_upsampling.evaluate import evaluate
 from experiments.joint_upsampling.methods import baselines, network
 from experiments.joint_upsampling.protocols import PROTOCOLS
-from experiments.joint_upsampling.real_pairs import real_pairs
+from experiments.joint_upsampling.real_pairs import DATA, real_pairs
 from experiments.joint_upsampling.saved_networks import SavedNetwork, saved_network
+from experiments.training.errors import RunError, existing_folder, one_line_errors
 
 KINDS = ("depth", "flow")
 DEFAULT_PROTOCOLS = {"depth": ("bicubic", "center"), "flow": ("bilinear-antialias",)}
@@ -53,7 +53,7 @@ def run(given: argparse.Namespace, console: Console) -> None:
     def report(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    existing_folder(given.data)
+    existing_folder(given.data, holds=DATA)
     if min(given.factors) < 2:
         raise RunError(f"--factors are {given.factors}; they need to be 2 or more")
     networks = [saved_network(source, report) for source in given.network]

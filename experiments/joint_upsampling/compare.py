@@ -16,13 +16,13 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.joint_upsampling.config import Config
-from experiments.joint_upsampling.errors import RunError, one_line_errors
-from experiments.joint_upsampling.log import read as read_log
 from experiments.joint_upsampling.metrics import CONVENTIONS
-from experiments.joint_upsampling.run_folder import recall, write_atomically
 from experiments.joint_upsampling.scores import Score
 from experiments.joint_upsampling.scores import read as read_scores
 from experiments.joint_upsampling.tables import aligned, means, shortened
+from experiments.training.errors import RunError, one_line_errors
+from experiments.training.log import read as read_log
+from experiments.training.run_folder import recall, write_atomically
 
 # Differences that say nothing of a change.
 _IRRELEVANT = ("checkpoint_every", "log_every")
@@ -62,7 +62,7 @@ def compare(
     Raises:
         RunError: a run or its scores are missing, or the runs are of several kinds.
     """
-    configs = [recall(folder) for folder in folders]
+    configs = [recall(folder, Config) for folder in folders]
     kinds = {config.task for config in configs}
     if len(kinds) > 1:
         raise RunError(f"the runs are of the kinds {', '.join(sorted(kinds))}; compare one")
@@ -116,10 +116,10 @@ def _change(config: Config, base: Config) -> str:
 
 def _held_out(folder: Path) -> str:
     """Error on held-out scenes over that of bicubic, at the end."""
-    measured = [row for row in read_log(folder / "log.csv") if row.rmse is not None]
-    if not measured or not measured[-1].rmse or not measured[-1].bicubic_rmse:
+    measured = [row.metrics for row in read_log(folder / "log.csv") if row.metrics]
+    if not measured or not measured[-1]["bicubic_rmse"]:
         return ""
-    return f"{measured[-1].rmse / measured[-1].bicubic_rmse:.3f}"
+    return f"{measured[-1]['rmse'] / measured[-1]['bicubic_rmse']:.3f}"
 
 
 def _caption(

@@ -23,26 +23,19 @@ bilinear on FlyingChairs):
 The model cards, `pac_jax/pretrained/weights`, have more.
 """
 
-import argparse
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+from experiments.training.plan import Plan
 from pac_jax.models.protocols import check_protocol
 
 NETWORKS = ("pac_upsampler", "pac_net", "pac_net_lite", "djif")
 TASKS = ("depth", "flow")
-_POSITIVE = ("steps", "batch_size", "crop", "scenes", "checkpoint_every", "log_every")
 
 
-def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}; it needs one of {', '.join(choices)}")
-
-
-@dataclass(frozen=True)
-class Config:
-    """One training run.
+@dataclass(frozen=True, kw_only=True)
+class Config(Plan):
+    """One training run; the fields of a `Plan`, and these.
 
     Attributes:
         network: `pac_upsampler`, `pac_net`, `pac_net_lite` or `djif`.
@@ -59,8 +52,6 @@ class Config:
         views: of `pac_upsampler` when it is used; it is trained with one.
         start_from: whose parameters this run begins with: the name of a finished run beside it, or
             of a network that ships.
-        steps: number of updates.
-        batch_size: crops per update.
         crop: height and width of the crops in pixels, a multiple of 16 and of the factors.
         scenes: number of generated scenes, rendered once, that the crops are taken from.
         margin: pixels that a scene is larger than a crop.
@@ -69,12 +60,6 @@ class Config:
         rounded: probability of a crop's depths to be rounded to between 6 and 60 levels, as
             disparities in whole pixels are.
         border: pixels at every side that the loss leaves out, as the metric does.
-        learning_rate: peak of the schedule (a short warm-up, then a cosine to zero).
-        warmup_steps: of the schedule.
-        gradient_clip: largest global norm of a gradient.
-        seed: of the parameters, the scenes and the crops.
-        checkpoint_every: updates between two checkpoints.
-        log_every: updates between two lines of the log.
     """
 
     network: str = "pac_net_lite"
@@ -87,27 +72,19 @@ class Config:
     dilations: tuple[int, ...] = (2, 1)
     views: int = 2
     start_from: str = ""
-    steps: int = 600
-    batch_size: int = 2
     crop: int = 128
     scenes: int = 2560
     margin: int = 48
     smallest_contrast: float = 0.25
     rounded: float = 0.25
     border: int = 6
-    learning_rate: float = 2e-3
-    warmup_steps: int = 50
-    gradient_clip: float = 1.0
-    seed: int = 0
-    checkpoint_every: int = 250
-    log_every: int = 50
 
     def __post_init__(self) -> None:
-        _check_choice("network", self.network, NETWORKS)
-        _check_choice("task", self.task, TASKS)
-        for name in _POSITIVE:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it needs to be positive")
+        """Check every field once."""
+        super().__post_init__()
+        self.check_positive("crop", "scenes")
+        self.check_choice("network", NETWORKS)
+        self.check_choice("task", TASKS)
         if not self.factors or not self.protocols:
             raise ValueError("factors or protocols is empty; each needs at least one")
         for protocol in self.protocols:
@@ -129,11 +106,6 @@ class Config:
             raise ValueError(f"rounded is {self.rounded}; it needs to lie in [0, 1]")
         if not 0 <= self.border < self.crop // 2:
             raise ValueError(f"border is {self.border}; crops of {self.crop} need it below half")
-        if not 0 <= self.warmup_steps < self.steps:
-            raise ValueError(
-                f"warmup_steps is {self.warmup_steps}; {self.steps} steps need it from 0 to "
-                f"{self.steps - 1}"
-            )
 
     @property
     def factor(self) -> int:
@@ -215,40 +187,3 @@ CONFIGS = {
         log_every=4,
     ),
 }
-
-
-def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Add one option per field, absent unless given."""
-    for field in dataclasses.fields(Config):
-        parser.add_argument(
-            "--" + field.name.replace("_", "-"),
-            type=_reader(field.default),
-            default=argparse.SUPPRESS,
-            metavar=_describe(field.default),
-        )
-
-
-def with_overrides(config: Config, arguments: argparse.Namespace) -> Config:
-    """The configuration with the fields that the command line names."""
-    names = {field.name for field in dataclasses.fields(Config)}
-    given = {name: value for name, value in vars(arguments).items() if name in names}
-    return dataclasses.replace(config, **given)
-
-
-def _reader(default):
-    if isinstance(default, tuple):
-        return lambda text: tuple(type(default[0])(part) for part in text.split(","))
-    return _boolean if isinstance(default, bool) else type(default)
-
-
-def _describe(default: object) -> str:
-    if isinstance(default, tuple):
-        kind = type(default[0]).__name__
-        return f"{kind},{kind},..."
-    return type(default).__name__
-
-
-def _boolean(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r}; it needs true or false")
-    return text == "true"

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.progress import track
 
 from experiments.benchmarks.report import describe_commit
-from experiments.joint_upsampling.layout import save_picture
 from experiments.joint_upsampling.methods import Method
 from experiments.joint_upsampling.pictures import comparison
 from experiments.joint_upsampling.real_pairs import RealPair
-from experiments.joint_upsampling.run_folder import write_atomically
 from experiments.joint_upsampling.scores import Score, measure, write
 from experiments.joint_upsampling.tables import markdown
+from experiments.training.layout import save_picture
+from experiments.training.run_folder import write_atomically
 
 
 def evaluate(

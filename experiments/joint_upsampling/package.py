@@ -16,14 +16,14 @@ from rich.console import Console
 
 from experiments.benchmarks.report import describe_machine
 from experiments.joint_upsampling.config import Config
-from experiments.joint_upsampling.errors import RunError, one_line_errors
-from experiments.joint_upsampling.log import read as read_log
 from experiments.joint_upsampling.metrics import CONVENTIONS
-from experiments.joint_upsampling.run_folder import recall
 from experiments.joint_upsampling.saved_networks import SavedNetwork, from_run
 from experiments.joint_upsampling.scores import Score
 from experiments.joint_upsampling.scores import read as read_scores
 from experiments.joint_upsampling.tables import REFERENCES, markdown, means
+from experiments.training.errors import RunError, one_line_errors
+from experiments.training.log import read as read_log
+from experiments.training.run_folder import recall
 from pac_jax import pretrained
 
 _ARCHITECTURES = {
@@ -80,7 +80,7 @@ def package(folder: Path, scores: Sequence[Score], commit: str) -> list[Path]:
     Raises:
         RunError: the run is not finished, or was not measured.
     """
-    config = recall(folder)
+    config = recall(folder, Config)
     saved = from_run(folder, print)
     if saved.steps != config.steps:
         raise RunError(f"{folder} has {saved.steps} of {config.steps} updates; finish it first")

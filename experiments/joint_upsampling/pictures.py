@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 from experiments.joint_upsampling.colours import Palette
-from experiments.joint_upsampling.layout import row, scaled, stack, titled
 from experiments.joint_upsampling.scores import Measured
+from experiments.training.layout import row, scaled, stack, titled
 
 _UNKNOWN = 90
 _WIDTH = 280

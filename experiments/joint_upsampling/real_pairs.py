@@ -18,8 +18,11 @@ import numpy as np
 import skimage.data
 from scipy import ndimage
 
-from experiments.joint_upsampling.errors import RunError
+from experiments.training.errors import RunError
 from pac_jax.files import FileFormatError, read_depth, read_flow, read_image
+
+# What the folder of real images holds.
+DATA = "depth_middlebury/ and flow/"
 
 
 class RealPair(NamedTuple):

@@ -8,12 +8,13 @@ import jax
 import numpy as np
 from flax import nnx
 
-from experiments.joint_upsampling.checkpoints import Checkpoints
-from experiments.joint_upsampling.errors import RunError
+from experiments.joint_upsampling.config import Config
 from experiments.joint_upsampling.networks import architecture, build
-from experiments.joint_upsampling.run_folder import recall
 from experiments.joint_upsampling.training_data import Setting
-from experiments.joint_upsampling.update import State, optimizer
+from experiments.training.checkpoints import Checkpoints
+from experiments.training.errors import RunError
+from experiments.training.optimizer import State, optimizer
+from experiments.training.run_folder import recall
 from pac_jax import pretrained
 from pac_jax.pretrained.shipping import STORED_DTYPE
 
@@ -70,7 +71,7 @@ def from_run(folder: Path, report: Callable[[str], None]) -> SavedNetwork:
     Raises:
         RunError: there is no run, or no checkpoint.
     """
-    config = recall(folder)
+    config = recall(folder, Config)
     parameters = nnx.state(build(config))
     checkpoints = Checkpoints(folder / "checkpoints", report, read_only=True)
     step, state = checkpoints.restore(State(parameters, optimizer(config).init(parameters)))

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.benchmarks.report import describe_commit, describe_machine
-from experiments.joint_upsampling.errors import RunError
 from experiments.joint_upsampling.fitting import RULES, Task, fit
 from experiments.joint_upsampling.methods import Method
 from experiments.joint_upsampling.metrics import CONVENTIONS
 from experiments.joint_upsampling.real_pairs import RealPair
-from experiments.joint_upsampling.run_folder import write_atomically
+from experiments.training.errors import RunError
+from experiments.training.run_folder import write_atomically
 
 
 @dataclasses.dataclass(frozen=True)

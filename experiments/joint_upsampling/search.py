@@ -22,13 +22,13 @@ from rich.progress import track
 from experiments.benchmarks.report import describe_commit
 from experiments.joint_upsampling.baselines import SCALES, Scales, bicubic, joint_bilateral
 from experiments.joint_upsampling.benchmark import DEFAULT_PROTOCOLS, KINDS
-from experiments.joint_upsampling.errors import existing_folder, one_line_errors
 from experiments.joint_upsampling.fitting import Task, fit
 from experiments.joint_upsampling.metrics import CONVENTIONS
-from experiments.joint_upsampling.real_pairs import RealPair, real_pairs
-from experiments.joint_upsampling.run_folder import write_atomically
+from experiments.joint_upsampling.real_pairs import DATA, RealPair, real_pairs
 from experiments.joint_upsampling.tables import aligned, shortened
 from experiments.scenes import SceneConfig, render_batch
+from experiments.training.errors import existing_folder, one_line_errors
+from experiments.training.run_folder import write_atomically
 
 GRID = tuple(
     Scales(*values)
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     console = Console()
     with one_line_errors():
-        existing_folder(given.data)
+        existing_folder(given.data, holds=DATA)
         real = real_pairs(given.kind, given.data, lambda text: console.print(text, markup=False))
         sets = {"generated": generated(given.kind, given.scenes, given.size)}
         for pair in real:

@@ -3,8 +3,6 @@
 import dataclasses
 import hashlib
 import os
-import queue
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +13,7 @@ import numpy as np
 import experiments.scenes
 from experiments.joint_upsampling.config import Config
 from experiments.scenes import SceneConfig, render_batch
+from experiments.training.ahead import prepared
 
 _RENDERED_AT_ONCE = 16
 
@@ -101,47 +100,16 @@ def batch_at(config: Config, scenes: Scenes, step: int) -> Batch:
     return Batch(*jax.device_put(parts))
 
 
-def batches(
-    config: Config, first_step: int, folder: Path, ahead: int = 3
-) -> Iterator[tuple[int, Batch]]:
-    """Yield (step, batch) up to the configuration's last step, `ahead` of them prepared.
+def batches(config: Config, first_step: int, folder: Path) -> Iterator[tuple[int, Batch]]:
+    """Yield (step, batch) up to the configuration's last step, some of them made ahead.
 
     Args:
         config: of the run.
         first_step: to begin with.
         folder: where rendered scenes are kept.
-        ahead: number of batches that wait on the device.
     """
     scenes = render_scenes(config, folder)
-    ready: queue.Queue = queue.Queue(maxsize=ahead)
-    stopped = threading.Event()
-
-    def put(item: object) -> None:
-        while not stopped.is_set():
-            try:
-                return ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-        return None
-
-    def cut() -> None:
-        try:
-            for step in range(first_step, config.steps):
-                if stopped.is_set():
-                    return
-                put((step, batch_at(config, scenes, step)))
-            put(None)
-        except Exception as error:  # handed to the consumer, who would wait for ever
-            put(error)
-
-    threading.Thread(target=cut, name="crops", daemon=True).start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-    finally:
-        stopped.set()
+    return prepared(lambda step: batch_at(config, scenes, step), range(first_step, config.steps))
 
 
 def _render(config: Config, scene_config: SceneConfig) -> Scenes:

@@ -1,5 +1,6 @@
 """The metric during a run: error on held-out generated scenes beside that of bicubic."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -11,10 +12,12 @@ from experiments.joint_upsampling.config import Config
 from experiments.joint_upsampling.pictures import scene_rows
 from experiments.joint_upsampling.training_data import Batch
 from experiments.scenes import SceneConfig, render_batch
+from experiments.training.recorder import Validated, Validation
 from pac_jax.models import target_range
 from pac_jax.models.protocols import downsample, interpolate
 
 SCENES = 16
+_SHOWN = 4
 # Not a seed that anybody trains with; the same scenes for every run with the same crop.
 _SEED = 977_302_451
 
@@ -43,49 +46,51 @@ def held_out_scenes(config: Config) -> Batch:
     return Batch(scenes.image[:, window, window], target[:, window, window], whole, whole)
 
 
-class Validation:
-    """Measures a network on held-out scenes, compiled, without waiting for the device.
+def validation(config: Config, graph: nnx.GraphDef) -> Validation:
+    """Measure a network on held-out scenes, compiled.
 
     Args:
         config: of the run.
         graph: of the network.
     """
+    scenes = held_out_scenes(config)
+    low = downsample(scenes.target, config.factor, config.protocol)
+    bicubic = interpolate(low, config.factor, config.protocol, "cubic")
+    measure = jax.jit(partial(_measured, config, graph))
 
-    def __init__(self, config: Config, graph: nnx.GraphDef):
-        self.scenes = held_out_scenes(config)
-        self.low = downsample(self.scenes.target, config.factor, config.protocol)
-        self.bicubic = interpolate(self.low, config.factor, config.protocol, "cubic")
-        border = config.border
+    def validate(parameters: nnx.State) -> Validated:
+        measured = measure(parameters, scenes, low, bicubic)
+        metrics = {
+            "rmse": float(measured.rmse),
+            "bicubic_rmse": float(measured.bicubic_rmse),
+        }
+        return Validated(metrics, _picture(scenes, low, bicubic, measured.result))
 
-        def rmse(result: jax.Array, target: jax.Array) -> jax.Array:
-            inner = slice(border, target.shape[1] - border)
-            square = jnp.square(result - target)[:, inner, inner]
-            return jnp.mean(jnp.sqrt(jnp.mean(square, axis=(1, 2, 3))))
+    return Validation(("rmse", "bicubic_rmse"), validate)
 
-        def measure(
-            parameters: nnx.State, scenes: Batch, low: jax.Array, bicubic: jax.Array
-        ) -> Measured:
-            values = target_range(low)
-            model = nnx.merge(graph, parameters)
-            result = values.restore(model(values.normalize(low), scenes.guide))
-            target = scenes.target
-            return Measured(rmse(result, target), rmse(bicubic, target), result)
 
-        self._measure = jax.jit(measure)
+def _measured(
+    config: Config,
+    graph: nnx.GraphDef,
+    parameters: nnx.State,
+    scenes: Batch,
+    low: jax.Array,
+    bicubic: jax.Array,
+) -> Measured:
+    values = target_range(low)
+    model = nnx.merge(graph, parameters)
+    result = values.restore(model(values.normalize(low), scenes.guide))
+    border, target = config.border, scenes.target
+    return Measured(_rmse(result, target, border), _rmse(bicubic, target, border), result)
 
-    def __call__(self, parameters: nnx.State) -> Measured:
-        """Measure a network with these parameters."""
-        return self._measure(parameters, self.scenes, self.low, self.bicubic)
 
-    def picture(self, measured: Measured, count: int = 4) -> np.ndarray:
-        """Guide, given, bicubic, network, truth of the first scenes side by side.
+def _rmse(result: jax.Array, target: jax.Array, border: int) -> jax.Array:
+    inner = slice(border, target.shape[1] - border)
+    square = jnp.square(result - target)[:, inner, inner]
+    return jnp.mean(jnp.sqrt(jnp.mean(square, axis=(1, 2, 3))))
 
-        Args:
-            measured: of the network.
-            count: number of scenes.
 
-        Returns:
-            (H, W, 3) uint8.
-        """
-        shown = (self.scenes.guide, self.low, self.bicubic, measured.result, self.scenes.target)
-        return scene_rows(*(np.asarray(array[:count]) for array in shown))
+def _picture(scenes: Batch, low: jax.Array, bicubic: jax.Array, result: jax.Array) -> np.ndarray:
+    """Guide, given, bicubic, network, truth of the first scenes side by side, (H, W, 3) uint8."""
+    shown = (scenes.guide, low, bicubic, result, scenes.target)
+    return scene_rows(*(np.asarray(array[:_SHOWN]) for array in shown))

@@ -134,7 +134,11 @@ class PacUpsampler(nnx.Module):
             rngs=rngs,
         )
         channels += deep_features
-        self.scale = nnx.Param(jnp.ones((len(self.dilations), channels), param_dtype))
+        self.scale = nnx.data(
+            nnx.Param(jnp.ones((len(self.dilations), channels), param_dtype))
+            if self.dilations
+            else None
+        )
 
     @property
     def alignment(self) -> int:
@@ -194,7 +198,8 @@ class PacUpsampler(nnx.Module):
         )
         target = self._put_back(target + deviation * missing, target_low)
         gate = nnx.sigmoid(gate + _GATE)
-        for scale, dilation in zip(self.scale[...], self.dilations, strict=True):
+        scales = () if self.scale is None else self.scale[...]
+        for scale, dilation in zip(scales, self.dilations, strict=True):
             relative = _TARGET_SCALE * (target - mean) / deviation
             seen = jnp.concatenate([_COLOR_SCALE * guide, relative, deep], axis=-1)
             filtered = pac_pool(

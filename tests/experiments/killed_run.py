@@ -15,10 +15,11 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from experiments.joint_upsampling import recorder, training_data, validation
+from experiments.joint_upsampling import training_data, validation
 from experiments.joint_upsampling.config import Config
 from experiments.joint_upsampling.train import train
 from experiments.scenes import Scene
+from experiments.training import recorder
 
 TINY = Config(
     network="djif",

@@ -14,15 +14,15 @@ from experiments.joint_upsampling import __main__ as program
 from experiments.joint_upsampling import compare
 from experiments.joint_upsampling.baselines import bilinear
 from experiments.joint_upsampling.config import CONFIGS, Config
-from experiments.joint_upsampling.errors import RunError
 from experiments.joint_upsampling.fitting import fit
 from experiments.joint_upsampling.methods import network
 from experiments.joint_upsampling.networks import build
 from experiments.joint_upsampling.protocols import downsample
 from experiments.joint_upsampling.real_pairs import motorcycle
-from experiments.joint_upsampling.run_folder import recall, remember
 from experiments.joint_upsampling.saved_networks import saved_network
 from experiments.joint_upsampling.training_data import batch_at, batches, render_scenes
+from experiments.training.errors import RunError
+from experiments.training.run_folder import recall, remember
 from pac_jax import pretrained
 
 TINY = killed_run.TINY
@@ -180,7 +180,7 @@ def test_a_folder_with_another_configuration_is_refused(tmp_path):
 def test_configurations_come_back(tmp_path):
     for name, config in CONFIGS.items():
         remember(config, tmp_path / name)
-        assert recall(tmp_path / name) == config
+        assert recall(tmp_path / name, Config) == config
 
 
 @pytest.mark.parametrize(
@@ -196,4 +196,4 @@ def test_other_folders_are_named(content, message, tmp_path):
     if content is not None:
         (tmp_path / "config.json").write_text(content)
     with pytest.raises(RunError, match=message):
-        recall(tmp_path)
+        recall(tmp_path, Config)

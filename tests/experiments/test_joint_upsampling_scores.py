@@ -10,7 +10,6 @@ from PIL import Image
 from rich.console import Console
 
 from experiments.joint_upsampling import benchmark, compare
-from experiments.joint_upsampling.errors import RunError
 from experiments.joint_upsampling.evaluate import evaluate
 from experiments.joint_upsampling.fitting import cropped, fit
 from experiments.joint_upsampling.methods import Method, baselines
@@ -18,6 +17,7 @@ from experiments.joint_upsampling.metrics import CONVENTIONS, end_point_error, r
 from experiments.joint_upsampling.real_pairs import RealPair, fill_holes, motorcycle, real_pairs
 from experiments.joint_upsampling.scores import Score, measure
 from experiments.joint_upsampling.tables import markdown
+from experiments.training.errors import RunError
 
 SHARED = Path(os.environ.get("PAC_JAX_SHARED", Path(__file__).parents[2].parent / "shared"))
 DATA = SHARED / "data"

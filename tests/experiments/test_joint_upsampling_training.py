@@ -27,11 +27,11 @@ from rich.console import Console
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from experiments.joint_upsampling import __main__ as program
-from experiments.joint_upsampling import log, run_folder
-from experiments.joint_upsampling.errors import RunError
 from experiments.joint_upsampling.networks import build
-from experiments.joint_upsampling.progress import Bar
 from experiments.joint_upsampling.train import train
+from experiments.training import log, run_folder
+from experiments.training.errors import RunError
+from experiments.training.progress import Bar
 
 TINY = killed_run.TINY
 
@@ -140,7 +140,7 @@ def test_a_run_leaves_what_it_promises(whole):
     }
     rows = log.read(folder / "log.csv")
     assert [row.step for row in rows] == [4, 5, 8, 10, 12]  # every 4, at checkpoints, at the end
-    assert [row.rmse is not None for row in rows] == [False, True, False, True, True]
+    assert [bool(row.metrics) for row in rows] == [False, True, False, True, True]
     assert all(row.images_per_second > 0 for row in rows)
     assert "12/12 loss" in output.getvalue()
     assert "bicubic" in output.getvalue()
@@ -232,20 +232,22 @@ def test_the_bar_shows_loss_metric_rate_and_time_left():
     output = io.StringIO()
     with Bar(Console(file=output, force_terminal=True, width=150), 40, 10) as bar:
         bar.advance(11)
-        bar.show(log.Row(20, 0.25, 1e-3, 0.0125, 0.05, 31.5))
+        bar.show(log.Row(20, 0.25, 1e-3, {"rmse": 0.0125, "bicubic_rmse": 0.05}, 31.5))
         time.sleep(0.3)  # it is drawn ten times a second
     drawn = output.getvalue()
-    assert "20/40 loss 0.25000 rmse 0.0125 (bicubic 0.0500) 31.5 images/s" in drawn
+    assert "20/40 loss 0.25000 rmse 0.0125 bicubic_rmse 0.0500 31.5 images/s" in drawn
     assert re.search(r"\d:\d\d:\d\d", drawn)
 
 
 def test_without_a_terminal_lines_say_the_same():
     output = io.StringIO()
     with Bar(Console(file=output, width=150), 20, 0) as bar:
-        bar.show(log.Row(10, 0.5, 1e-3, 0.0125, 0.05, 31.5))  # no line: it is too soon
-        bar.show(log.Row(20, 0.25, 0.0, None, None, 31.5))
+        bar.show(
+            log.Row(10, 0.5, 1e-3, {"rmse": 0.0125, "bicubic_rmse": 0.05}, 31.5)
+        )  # no line: it is too soon
+        bar.show(log.Row(20, 0.25, 0.0, {}, 31.5))
     assert output.getvalue() == (
-        "20/20 loss 0.25000 rmse 0.0125 (bicubic 0.0500) 31.5 images/s, 0 min left\n"
+        "20/20 loss 0.25000 rmse 0.0125 bicubic_rmse 0.0500 31.5 images/s, 0 min left\n"
     )
 
 

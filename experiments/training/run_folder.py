@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.joint_upsampling.config import Config
-from experiments.joint_upsampling.errors import RunError
+from experiments.training.errors import RunError
+from experiments.training.plan import Config, Plan
 
 try:
     import fcntl
@@ -27,7 +27,7 @@ def write_atomically(path: Path, data: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def remember(config: Config, folder: Path) -> None:
+def remember(config: Plan, folder: Path) -> None:
     """Write the configuration into the folder of a run, and refuse a folder that holds another's.
 
     Args:
@@ -54,8 +54,12 @@ def remember(config: Config, folder: Path) -> None:
     write_atomically(path, json.dumps(fields, indent=2) + "\n")
 
 
-def recall(folder: Path) -> Config:
+def recall(folder: Path, form: type[Config]) -> Config:
     """The configuration of the run in a folder.
+
+    Args:
+        folder: of the run.
+        form: dataclass of the configuration.
 
     Raises:
         RunError: there is no run, or one of another version of the code.
@@ -64,7 +68,7 @@ def recall(folder: Path) -> Config:
     if not path.exists():
         raise RunError(f"{folder} holds no run (no config.json); train one with --out {folder}")
     held = _read(path)
-    known = {field.name: field for field in dataclasses.fields(Config)}
+    known = {field.name: field for field in dataclasses.fields(form)}
     if unknown := sorted(held.keys() - known.keys()):
         raise RunError(
             f"{path} has the fields {', '.join(unknown)}, unknown to this version of the code; "
@@ -72,7 +76,7 @@ def recall(folder: Path) -> Config:
         )
     values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in held.items()}
     try:
-        return Config(**values)
+        return form(**values)
     except (TypeError, ValueError) as error:
         raise RunError(f"{path} does not describe a run: {error}") from error
 

@@ -7,7 +7,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from experiments.joint_upsampling.log import Row
+from experiments.training.log import Row
 
 # Between two lines where there is no terminal.
 _SECONDS_BETWEEN_LINES = 30.0
@@ -25,7 +25,7 @@ class Bar:
     def __init__(self, console: Console, steps: int, first_step: int):
         self._console, self._steps, self._first_step = console, steps, first_step
         self._start = self._last_line = time.perf_counter()
-        self._error = ""
+        self._metrics = ""
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -57,9 +57,9 @@ class Bar:
 
     def show(self, row: Row) -> None:
         """Show a row of the log."""
-        if row.rmse is not None and row.bicubic_rmse is not None:
-            self._error = f" rmse {row.rmse:.4f} (bicubic {row.bicubic_rmse:.4f})"
-        figures = f"loss {row.loss:.5f}{self._error} {row.images_per_second:.3g} images/s"
+        if row.metrics:
+            self._metrics = "".join(f" {name} {value:.4f}" for name, value in row.metrics.items())
+        figures = f"loss {row.loss:.5f}{self._metrics} {row.images_per_second:.3g} images/s"
         self._progress.update(self._task, completed=row.step, figures=figures)
         now = time.perf_counter()
         due = now - self._last_line > _SECONDS_BETWEEN_LINES or row.step == self._steps

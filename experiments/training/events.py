@@ -13,7 +13,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
-from experiments.joint_upsampling.log import Row
+from experiments.training.log import Row
 
 
 class Events:
@@ -34,16 +34,11 @@ class Events:
 
     def add_row(self, row: Row) -> None:
         """Add the numbers of a row of the log."""
-        names = {
-            "loss": row.loss,
-            "learning_rate": row.learning_rate,
-            "images_per_second": row.images_per_second,
-            "validation/rmse": row.rmse,
-            "validation/bicubic_rmse": row.bicubic_rmse,
-        }
-        for name, value in names.items():
-            if value is not None:
-                self._add(row.step, summary.scalar(name, value))
+        self._add(row.step, summary.scalar("loss", row.loss))
+        self._add(row.step, summary.scalar("learning_rate", row.learning_rate))
+        self._add(row.step, summary.scalar("images_per_second", row.images_per_second))
+        for name, value in row.metrics.items():
+            self._add(row.step, summary.scalar(f"validation/{name}", value))
 
     def add_picture(self, step: int, picture: np.ndarray) -> None:
         """Add a picture, (H, W, 3) uint8."""

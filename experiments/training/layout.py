@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from experiments.joint_upsampling.run_folder import write_atomically
+from experiments.training.run_folder import write_atomically
 
 _GAP = 6
 _TITLE = 26

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.joint_upsampling.checkpoints import Checkpoints, digest
-from experiments.joint_upsampling.errors import RunError
-from experiments.joint_upsampling.log import Log, Row, read
+from experiments.training.checkpoints import Checkpoints, digest
+from experiments.training.errors import RunError
+from experiments.training.log import Log, Row, read
 
 # Where orbax fails to read or write, it leaves coroutines behind, of which Python complains when it
 # finds them: here, not at the end of all tests.
@@ -157,16 +157,17 @@ def test_digest_sees_values_names_and_shapes():
     assert len(digests) == 5
 
 
+METRICS = ("rmse", "bicubic_rmse")
 ROWS = [
-    Row(4, 0.5, 1e-3, None, None, 10.25),
-    Row(5, 0.25, 1e-3, 0.1, 0.2, 11.0),
-    Row(8, 0.125, 5e-4, None, None, 12.0),
+    Row(4, 0.5, 1e-3, {}, 10.25),
+    Row(5, 0.25, 1e-3, {"rmse": 0.1, "bicubic_rmse": 0.2}, 11.0),
+    Row(8, 0.125, 5e-4, {}, 12.0),
 ]
 
 
 @pytest.fixture
 def written(tmp_path):
-    log = Log(tmp_path / "log.csv", 0)
+    log = Log(tmp_path / "log.csv", METRICS, 0)
     for row in ROWS:
         log.add(row)
     log.close()
@@ -181,7 +182,7 @@ def test_a_log_comes_back(written):
 
 
 def test_rows_after_the_checkpoint_are_dropped(written):
-    log = Log(written, 5)
+    log = Log(written, METRICS, 5)
     assert read(written) == ROWS[:2]
     log.add(ROWS[2])
     log.close()
@@ -190,13 +191,19 @@ def test_rows_after_the_checkpoint_are_dropped(written):
 
 def test_a_line_that_was_cut_short_is_dropped(written):
     written.write_text(written.read_text()[:-6])
-    Log(written, 8).close()
+    Log(written, METRICS, 8).close()
     assert read(written) == ROWS[:2]
+
+
+def test_a_log_of_other_metrics_is_not_overwritten(written):
+    with pytest.raises(RunError, match="not the log of a run"):
+        Log(written, ("mean_iou",), 0)
+    assert read(written) == ROWS
 
 
 def test_another_file_is_not_overwritten(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("mine\n1\n")
     with pytest.raises(RunError, match="not the log of a run"):
-        Log(path, 0)
+        Log(path, METRICS, 0)
     assert path.read_text() == "mine\n1\n"

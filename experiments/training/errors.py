@@ -43,10 +43,14 @@ def fail(error: Exception) -> None:
     raise SystemExit(2)
 
 
-def existing_folder(folder: Path | None) -> None:
-    """Raise RunError unless the folder of real images is there, or none is named."""
+def existing_folder(folder: Path | None, holds: str) -> None:
+    """Raise RunError unless the folder of real images is there, or none is named.
+
+    Args:
+        folder: that --data names, or None.
+        holds: what is expected in it.
+    """
     if folder is not None and not folder.is_dir():
         raise RunError(
-            f"there is no folder {folder}; give --data the one that holds depth_middlebury/ and "
-            "flow/, or leave it out"
+            f"there is no folder {folder}; give --data the one that holds {holds}, or leave it out"
         )

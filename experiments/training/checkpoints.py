@@ -18,7 +18,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from experiments.joint_upsampling.errors import RunError
+from experiments.training.errors import RunError
 
 State = TypeVar("State")
 
