@@ -1,0 +1,1 @@
+"""Segmentation: cleaner label maps from class scores and the image."""
