@@ -1,8 +1,5 @@
 """Crops of generated scenes: rendered once, cut and turned in the background while we train."""
 
-import dataclasses
-import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,12 +7,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-import experiments.scenes
 from experiments.joint_upsampling.config import Config
-from experiments.scenes import SceneConfig, render_batch
+from experiments.scenes import SceneConfig
+from experiments.stored_scenes import StoredScenes, stored_scenes
 from experiments.training.ahead import prepared
-
-_RENDERED_AT_ONCE = 16
 
 
 class Batch(NamedTuple):
@@ -46,20 +41,6 @@ class Setting(NamedTuple):
     protocol: str
 
 
-class Scenes(NamedTuple):
-    """Rendered scenes.
-
-    Attributes:
-        guide: (N, S, S, 3) uint8.
-        depth: (N, S, S, 1) float32 inverse depths.
-        flow: (N, S, S, 2) float32 in pixels.
-    """
-
-    guide: np.ndarray
-    depth: np.ndarray
-    flow: np.ndarray
-
-
 def settings(config: Config) -> list[Setting]:
     """All tasks of a run."""
     return [Setting(factor, name) for factor in config.factors for name in config.protocols]
@@ -71,23 +52,13 @@ def setting_at(config: Config, step: int) -> Setting:
     return every[step % len(every)]
 
 
-def render_scenes(config: Config, folder: Path) -> Scenes:
-    """The run's scenes, from the folder if they are there, else rendered and put there.
-
-    They depend on the configuration and on the generator's code alone; a file is named after both.
-    """
+def render_scenes(config: Config, folder: Path) -> StoredScenes:
+    """The run's scenes, a little larger than its crops."""
     side = config.crop + config.margin
-    scene_config = SceneConfig(size=(side, side))
-    name = f"{config.scenes}_{_fingerprint(scene_config, config.seed)}"
-    paths = [folder / f"{name}_{part}.npy" for part in Scenes._fields]
-    if not all(path.exists() for path in paths):
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, array in zip(paths, _render(config, scene_config), strict=True):
-            _save(path, array)
-    return Scenes(*(np.load(path, mmap_mode="r") for path in paths))
+    return stored_scenes(folder, config.scenes, SceneConfig(size=(side, side)), config.seed)
 
 
-def batch_at(config: Config, scenes: Scenes, step: int) -> Batch:
+def batch_at(config: Config, scenes: StoredScenes, step: int) -> Batch:
     """The crops of one update; they depend on seed and step alone, so a run can be resumed."""
     random = np.random.default_rng([config.seed, step])
     cuts = [_cut(config, scenes, random) for _ in range(config.batch_size)]
@@ -112,39 +83,15 @@ def batches(config: Config, first_step: int, folder: Path) -> Iterator[tuple[int
     return prepared(lambda step: batch_at(config, scenes, step), range(first_step, config.steps))
 
 
-def _render(config: Config, scene_config: SceneConfig) -> Scenes:
-    parts = []
-    for number in range(-(-config.scenes // _RENDERED_AT_ONCE)):
-        key = jax.random.fold_in(jax.random.key(config.seed), number)
-        scene = jax.tree.map(np.asarray, render_batch(key, _RENDERED_AT_ONCE, scene_config))
-        guide = np.round(255 * scene.image).astype(np.uint8)
-        parts.append(Scenes(guide, scene.depth, scene.flow))
-    return Scenes(*(np.concatenate(arrays)[: config.scenes] for arrays in zip(*parts, strict=True)))
-
-
-def _fingerprint(scene_config: SceneConfig, seed: int) -> str:
-    digest = hashlib.sha256(repr((dataclasses.astuple(scene_config), seed)).encode())
-    for path in sorted(Path(experiments.scenes.__path__[0]).glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        np.save(file, array)
-    os.replace(partial, path)
-
-
 def _cut(
-    config: Config, scenes: Scenes, random: np.random.Generator
+    config: Config, scenes: StoredScenes, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """One crop, mirrored and turned at random, its colour channels in any order."""
-    number = random.integers(len(scenes.guide))
+    number = random.integers(len(scenes.image))
     y, x = random.integers(0, config.margin + 1, 2)
     window = (slice(y, y + config.crop), slice(x, x + config.crop))
     targets = scenes.flow if config.task == "flow" else scenes.depth
-    guide, target = scenes.guide[number][window], targets[number][window]
+    guide, target = scenes.image[number][window], targets[number][window]
     mirrored, upside_down, transposed = random.integers(0, 2, 3)
     if mirrored:
         guide, target = guide[:, ::-1], target[:, ::-1] * _signs(config, (-1, 1))

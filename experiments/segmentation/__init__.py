@@ -1,1 +1,1 @@
-"""Segmentation: cleaner label maps from class scores and the image."""
+"""Segmentation: backbones, PAC-CRF on top, convolutions swapped for pixel-adaptive ones."""

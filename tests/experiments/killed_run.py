@@ -15,7 +15,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from experiments.joint_upsampling import training_data, validation
+from experiments import stored_scenes
+from experiments.joint_upsampling import validation
 from experiments.joint_upsampling.config import Config
 from experiments.joint_upsampling.train import train
 from experiments.scenes import Scene
@@ -89,7 +90,7 @@ def _die_when_writing(folder):
 
 
 def without_rendering(patch=setattr):
-    patch(training_data, "render_batch", render_noise)
+    patch(stored_scenes, "render_batch", render_noise)
     patch(validation, "render_batch", render_noise)
 
 

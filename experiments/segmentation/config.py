@@ -1,0 +1,144 @@
+"""What is trained and how: one frozen configuration per row of results.
+
+    python -m experiments.segmentation --config small_camvid --data ../shared/data/camvid
+
+Every field can be overridden on the command line, `--steps 200 --crop 128,160`.
+`python -m experiments.segmentation --help` lists the configurations.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from experiments.segmentation.crf_terms import read_terms
+from experiments.segmentation.label_sets import LABEL_SETS, LabelSet
+from experiments.training.plan import Plan
+from pac_jax.crf import PairwiseTerm
+
+BACKBONES = ("small",)
+PARTS = ("all", "crf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Plan):
+    """One training run; the fields of a `Plan`, and these.
+
+    Attributes:
+        dataset: `scenes` (generated), or the name of a data set of `experiments.datasets`.
+        split: that is trained on.
+        validation_split: that is measured as the run goes, if there is one of this name.
+        labels: the classes: `scenes`, `camvid` or `voc`.
+        backbone: `small`.
+        swap: whether convolutions of the backbone are pixel-adaptive.
+        guide_scale: of the guide of swapped layers, as it starts; every layer learns its own.
+        crf: pairwise terms of a PAC-CRF on top, joined by p, each as the original names them: mixing
+            (4d full, 2d matrix, 0d Potts; s with a spatial filter), window, dilation, blur, such as
+            `4d5_1_4p0ds5_2_1`; empty for no CRF.
+        crf_steps: of the CRF.
+        trained: `all`, or `crf` for the CRF alone on a backbone that stays as it is.
+        start_from: a finished run beside this one whose parameters this run begins with; what it has
+            no parameters for begins as new.
+        crop: height and width of the crops.
+        smallest_scale: images are scaled at random by this up to `largest_scale`.
+        largest_scale: see `smallest_scale`.
+        brightness: images are made brighter or darker by a factor of up to 1 + this.
+        scenes: number of generated scenes, if those are the data.
+        measured: number of images of a validation, at most.
+    """
+
+    dataset: str = "scenes"
+    split: str = "train"
+    validation_split: str = "val"
+    labels: str = "scenes"
+    backbone: str = "small"
+    swap: bool = False
+    guide_scale: float = 0.1
+    crf: str = ""
+    crf_steps: int = 5
+    trained: str = "all"
+    start_from: str = ""
+    crop: tuple[int, int] = (128, 128)
+    smallest_scale: float = 0.75
+    largest_scale: float = 1.5
+    brightness: float = 0.3
+    scenes: int = 2560
+    measured: int = 32
+
+    def __post_init__(self) -> None:
+        """Check every field once."""
+        super().__post_init__()
+        self.check_positive("scenes", "measured", "crf_steps")
+        self.check_choice("backbone", BACKBONES)
+        self.check_choice("labels", LABEL_SETS)
+        self.check_choice("trained", PARTS)
+        if len(self.crop) != 2 or min(self.crop) < 16:
+            raise ValueError(f"crop is {self.crop}; it needs a height and a width of 16 or more")
+        if not 0 < self.smallest_scale <= self.largest_scale:
+            raise ValueError(
+                f"smallest_scale is {self.smallest_scale} and largest_scale {self.largest_scale}; "
+                "they need to be positive and in this order"
+            )
+        if not self.brightness >= 0:
+            raise ValueError(f"brightness is {self.brightness}; it needs to be 0 or more")
+        if self.trained == "crf" and not self.crf:
+            raise ValueError("trained is 'crf'; it needs a crf")
+        read_terms(self.crf)
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The classes."""
+        return LABEL_SETS[self.labels]
+
+    @property
+    def crf_terms(self) -> tuple[PairwiseTerm, ...]:
+        """The pairwise terms of the CRF."""
+        return read_terms(self.crf)
+
+
+_BASE = Config(
+    steps=4000,
+    batch_size=4,
+    learning_rate=1.5e-3,
+    warmup_steps=200,
+    checkpoint_every=500,
+)
+_CAMVID = dataclasses.replace(_BASE, dataset="camvid", labels="camvid", crop=(224, 320))
+_FINE = dataclasses.replace(
+    _CAMVID, start_from="small_camvid", steps=1000, learning_rate=5e-4, warmup_steps=50
+)
+_TERMS = "4d5_1_4p4d5_4_4p0ds5_2_1"
+_FIRST_STAGE = dataclasses.replace(
+    _FINE, crf=_TERMS, trained="crf", steps=500, learning_rate=1e-2, warmup_steps=20
+)
+_SECOND_STAGE = dataclasses.replace(
+    _FINE, crf=_TERMS, steps=500, learning_rate=3e-4, warmup_steps=20
+)
+
+CONFIGS = {
+    "small_scenes": _BASE,
+    # CamVid with the small backbone; all of the following start from it.
+    "small_camvid": _CAMVID,
+    "small_camvid_longer": _FINE,
+    "small_camvid_swap": dataclasses.replace(_FINE, swap=True),
+    # The paper's two stages: the CRF on a frozen backbone, then everything.
+    "small_camvid_crf_first": _FIRST_STAGE,
+    "small_camvid_crf": dataclasses.replace(_SECOND_STAGE, start_from="small_camvid_crf_first"),
+    "small_camvid_swap_crf_first": dataclasses.replace(
+        _FIRST_STAGE, swap=True, start_from="small_camvid_swap"
+    ),
+    "small_camvid_swap_crf": dataclasses.replace(
+        _SECOND_STAGE, swap=True, start_from="small_camvid_swap_crf_first"
+    ),
+    "smoke": dataclasses.replace(
+        _BASE,
+        crf="0ds3_1_1",
+        crf_steps=2,
+        crop=(32, 32),
+        scenes=16,
+        steps=12,
+        batch_size=2,
+        warmup_steps=2,
+        measured=4,
+        checkpoint_every=5,
+        log_every=4,
+    ),
+}

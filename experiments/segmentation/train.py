@@ -1,0 +1,71 @@
+"""The training of one configuration."""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+from flax import nnx
+from rich.console import Console
+
+from experiments.segmentation.config import Config
+from experiments.segmentation.learning import transform
+from experiments.segmentation.losses import cross_entropy
+from experiments.segmentation.networks import Segmenter, build, split
+from experiments.segmentation.saved_runs import adapted, from_run
+from experiments.segmentation.training_data import Batch, batches, training_set
+from experiments.segmentation.validation import validation
+from experiments.training.loop import Task, report, run
+from experiments.training.optimizer import Loss
+
+
+def train(
+    config: Config, folder: Path, data: Path | None = None, console: Console | None = None
+) -> Segmenter:
+    """Train as `experiments.training.loop.run` does.
+
+    Args:
+        config: what to train.
+        folder: of the run.
+        data: folder of the data set; None for generated scenes, or a set that is prepared already.
+        console: to draw the progress bar on.
+
+    Returns:
+        The trained network.
+
+    Raises:
+        RunError: the folder is in use, or holds another run, or cannot be written to; or the run to
+            start from is not there, or is of another backbone.
+        LayoutError: the data are not where they should be.
+    """
+    console = console or Console()
+    scenes = folder.parent / "scenes"
+    graph, parameters, rest = split(build(config))
+    task = Task(
+        parameters=parameters,
+        begin=partial(_begin, config, folder.parent, console),
+        transform=transform(config),
+        loss=_loss(config, graph, rest),
+        setting=lambda step: None,
+        batches=lambda first: batches(config, training_set(config, data, scenes), first),
+        validation=lambda: validation(config, graph, rest, data, scenes),
+    )
+    return nnx.merge(graph, run(config, task, folder, console), rest)
+
+
+def _loss(config: Config, graph: nnx.GraphDef, rest: nnx.State) -> Loss:
+    def loss(parameters: nnx.State, batch: Batch, setting: None) -> jax.Array:
+        model = nnx.merge(graph, parameters, rest)
+        if config.trained == "crf":
+            backbone = nnx.state(model.backbone)
+            nnx.update(model.backbone, jax.tree.map(jax.lax.stop_gradient, backbone))
+        return cross_entropy(model(batch.images), batch.labels, config.label_set.void)
+
+    return loss
+
+
+def _begin(config: Config, runs: Path, console: Console, parameters: nnx.State) -> nnx.State:
+    """The parameters as built, or of another run where that has them."""
+    if not config.start_from:
+        return parameters
+    start = from_run(runs / config.start_from, partial(report, console))
+    return nnx.state(adapted(start, config), nnx.Param)
