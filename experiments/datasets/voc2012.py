@@ -110,9 +110,9 @@ class Voc2012(LabelledBuilder):
     @classmethod
     def _check_total(cls, folder: Path, what: str, names: Iterable[str]) -> None:
         """Splits are made of whole lists; from one that is not, everybody would get another one."""
-        count = len(list(names))
+        count = sum(1 for _ in names)
         if count != cls.TOTALS[what]:
-            wrong = f"{what} has {count} images, not {cls.TOTALS[what]}: something is incomplete"
+            wrong = f"{what} has {count} images, the complete one has {cls.TOTALS[what]}"
             raise LayoutError(folder, wrong, cls.LAYOUT)
 
     @classmethod

@@ -145,6 +145,8 @@ def test_voc_with_augmented_pngs(voc):
         assert (target[..., 0] == labels_of(name, source)).all()
     with pytest.raises(ValueError, match=r"no split 'val_2011_without_sbd'.*SBD's train\.txt"):
         records_of(voc, "val_2011_without_sbd")
+    write_lists(voc, {f"{SBD}/train.txt": SBD_TRAIN})
+    assert [pair.name for pair in records_of(voc, "val_2011_without_sbd")] == ["2008_6"]
 
 
 def test_voc_alone(voc):
@@ -230,14 +232,18 @@ JPEG = "VOC2012/JPEGImages/2007_1.jpg"
     ("change", "error", "match"),
     [
         *(
-            (shorten(path), LayoutError, rf"{path} has {n - 1} images, not {n}: .*expected VOCdev")
+            (
+                shorten(path),
+                LayoutError,
+                rf"{path} has {n - 1} images, the complete one has {n}; expected VOC",
+            )
             for path, n in TOTALS.items()
             if path in SMALL
         ),
         (
             replace(f"VOC2012/{LISTS}/val.txt", b""),
             LayoutError,
-            r"has 0 images, not 2.*expected VOC",
+            r"has 0 images, the complete one has 2; exp",
         ),
         (replace(f"VOC2012/{LISTS}/val.txt", b"\xff\xfe"), LayoutError, "this is no list of names"),
         (
@@ -249,7 +255,7 @@ JPEG = "VOC2012/JPEGImages/2007_1.jpg"
         (
             replace(f"{SBD}/val.txt", b"2008_7\n2008_9\n"),
             LayoutError,
-            "train_aug has 6 images, not 5: something is incomplete; expected",
+            "train_aug has 6 images, the complete one has 5; expected VOCdevkit with",
         ),
         (
             lose(JPEG),
