@@ -1,10 +1,11 @@
 """What the builders of tensorflow-datasets share; nothing here or in them needs TensorFlow.
 
 TensorFlow is what tensorflow-datasets would encode images with and write its default record files.
-So photographs are handed over as Pillow images, which it lets Pillow encode, and the records are
-written as array_record files, which it also reads at random (`as_data_source`).
+So photographs are handed over as the PNG that Pillow makes of them, and the records are written as
+array_record files, which it also reads at random (`as_data_source`).
 """
 
+import io
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from experiments.datasets.pair import CHANNELS, Pair, PairFiles, read_pair
 __all__ = ["FORMAT", "FilesBuilder", "PairBuilder"]
 
 FORMAT = "array_record"
+# On photographs a third of the time of 6, which is Pillow's, for a tenth more bytes.
+_COMPRESSION = 1
 
 
 class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
@@ -81,7 +84,7 @@ class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
             yield (
                 number,
                 {
-                    "guide": Image.fromarray(pair.guide),
+                    "guide": _png(pair.guide),
                     "target": pair.target,
                     "name": pair.name,
                 },
@@ -109,3 +112,10 @@ class FilesBuilder(PairBuilder, skip_registration=True):  # type: ignore[call-ar
     def read(self, part: list[PairFiles]) -> Iterator[Pair]:
         """Read the files one pair after the other."""
         return (read_pair(files, self.kind) for files in part)
+
+
+def _png(image: np.ndarray) -> bytes:
+    """Colours (H, W, 3) in uint8, encoded."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=_COMPRESSION)
+    return buffer.getvalue()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from experiments.datasets.builder import FilesBuilder
 from experiments.datasets.layout import LayoutError
+from experiments.datasets.matching import Side, matching
 from experiments.datasets.pair import PairFiles
 from pac_jax.files import SUFFIXES
 
@@ -46,23 +47,9 @@ class FolderOfPairs(FilesBuilder, skip_registration=True):  # type: ignore[call-
     @classmethod
     def _pairs(cls, folder: Path) -> list[PairFiles]:
         """All pairs of two folders."""
-        guides = cls._by_name(folder / "guide", SUFFIXES["image"].read)
-        targets = cls._by_name(folder / "target", SUFFIXES[cls.kind].read)
-        for name in sorted(guides.keys() ^ targets.keys()):
-            missing = "target" if name in guides else "guide"
-            raise LayoutError(folder, f"{name!r} has no {missing}", cls.LAYOUT)
-        return [PairFiles(name, guides[name], targets[name]) for name in sorted(guides)]
-
-    @classmethod
-    def _by_name(cls, folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-        """The files of one folder; what has none of the suffixes is no part of the data."""
-        found: dict[str, Path] = {}
-        for path in sorted(folder.glob("*")):
-            if path.suffix.lower() in suffixes and not path.name.startswith("."):
-                if path.stem in found:
-                    raise LayoutError(folder, f"{path.stem!r} is there twice", cls.LAYOUT)
-                found[path.stem] = path
-        return found
+        guide = Side("guide", folder / "guide", SUFFIXES["image"].read)
+        target = Side("target", folder / "target", SUFFIXES[cls.kind].read)
+        return matching(guide, target, cls.LAYOUT)
 
     @classmethod
     def _listed(cls, path: Path, by_name: Mapping[str, PairFiles]) -> list[PairFiles]:

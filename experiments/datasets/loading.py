@@ -11,6 +11,7 @@ from google.protobuf.json_format import ParseError
 
 from experiments.datasets import tfds_nyu_depth_v2
 from experiments.datasets.builder import FORMAT, FilesBuilder, PairBuilder
+from experiments.datasets.camvid import Camvid
 from experiments.datasets.fingerprint import fingerprint
 from experiments.datasets.folder_of_pairs import FolderOfDepth, FolderOfFlow, FolderOfLabels
 from experiments.datasets.middlebury_flow import MiddleburyFlow
@@ -19,6 +20,7 @@ from experiments.datasets.mpi_sintel import MpiSintel
 from experiments.datasets.nyu_depth_v2_labeled import NyuDepthV2Labeled
 from experiments.datasets.pair import Pair
 from experiments.datasets.records import Records, decode_image
+from experiments.datasets.voc2012 import Voc2012
 
 __all__ = ["BUILDERS", "NAMES", "load", "prepare"]
 
@@ -28,6 +30,8 @@ _COMPLETE: tuple[type[PairBuilder], ...] = (NyuDepthV2Labeled, MpiSintel)
 _OF_A_FOLDER: tuple[type[FilesBuilder], ...] = (
     MiddleburyStereo,
     MiddleburyFlow,
+    Voc2012,
+    Camvid,
     FolderOfDepth,
     FolderOfFlow,
     FolderOfLabels,
@@ -70,7 +74,10 @@ def load(
     try:
         source = builder.as_data_source(split, decoders=_ENCODED)
     except ValueError as error:
-        raise ValueError(f"{name} has no split {split!r}; it has {splits}") from error
+        reason = f"{name} has no split {split!r}; it has {splits}"
+        if folder is not None and isinstance(builder, _OF_A_FOLDER):  # it decides on the splits
+            reason += f" of {folder}; expected {builder.LAYOUT}"
+        raise ValueError(reason) from error
     return Records(source, _to_pair, name=name, split=split, kind=builder.kind, unit=builder.UNIT)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.datasets.sbd_labels import read_sbd_labels
 from pac_jax.files import FileFormatError, read_depth, read_flow, read_image, read_labels
 
 __all__ = ["CHANNELS", "Pair", "PairFiles", "read_guide", "read_pair"]
@@ -49,7 +50,8 @@ def _depth(path: Path) -> np.ndarray:
 
 def _labels(path: Path) -> np.ndarray:
     """Numbers of classes, which float32 holds exactly up to 2**24; none of them means unknown."""
-    return read_labels(path)[..., None].astype(np.float32)
+    values = read_sbd_labels(path) if path.suffix == ".mat" else read_labels(path)
+    return values[..., None].astype(np.float32)
 
 
 _TARGETS: dict[str, Callable[[Path], np.ndarray]] = {

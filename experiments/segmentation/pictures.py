@@ -25,8 +25,8 @@ def label_rows(results: Sequence[tuple[Pair, np.ndarray]], labels: LabelSet) -> 
     """
     rows = []
     for pair, result in results:
-        truth = labels.paint(pair.target[..., 0].astype(np.int64))
-        found = labels.paint(result)
+        truth = labels.colours(pair.target[..., 0].astype(np.int64))
+        found = labels.colours(result)
         shown = {
             pair.name: pair.guide,
             "truth": truth,

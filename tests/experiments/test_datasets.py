@@ -1,7 +1,5 @@
 """The complete data sets and the command, on small files written in their true formats."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -11,6 +9,7 @@ import pytest
 from experiments.datasets import LayoutError, load, prepare
 from experiments.datasets.__main__ import main
 from pac_jax.files import FileFormatError
+from tests.experiments.without_tensorflow import run_without_tensorflow
 from tests.files import made
 
 # Frames of every sequence of MPI Sintel's training set.
@@ -241,25 +240,9 @@ def test_command_with_wrong_input(tmp_path, capsys):
 
 
 def test_works_without_tensorflow(tmp_path, nyu):
-    """Also where TensorFlow is installed: nobody finds it."""
     program = f"""
-import sys
-
-class Blind:
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, path=None, target=None):
-        return None if name == "tensorflow" else self.finder.find_spec(name, path, target)
-
-sys.meta_path[:] = map(Blind, sys.meta_path)
 from experiments.datasets import load
 records = load("nyu_depth_v2_labeled", "test", {str(nyu)!r}, {str(tmp_path)!r})
 print(len(records), records[0].target.shape)
 """
-    root = Path(__file__).resolve().parents[2]
-    ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.splitlines()[-1] == "449 (4, 6, 1)"
+    assert run_without_tensorflow(program).splitlines()[-1] == "449 (4, 6, 1)"
