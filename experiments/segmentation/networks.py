@@ -9,12 +9,17 @@ import pac_jax
 from experiments.segmentation.config import Config
 from experiments.segmentation.small_backbone import SmallFCN
 from pac_jax import crf
+from pac_jax.models import FCN8s, bgr_minus_mean, normalized_rgb, pac_fcn
 
 # The paper's guide: colours of 0 to 255 over 30, with a learned scale per channel.
 _COLOR_SCALE = 255 / 30
-# What is swapped in each backbone, and the activation that guides it.
-SWAPS = {
-    "small": (["blocks8.1.second", "blocks16.2.second"], "stage4"),
+# What is swapped in the small backbone, and the activation that guides it.
+SMALL_SWAPS = ("blocks8.1.second", "blocks16.2.second")
+SMALL_GUIDE = "stage4"
+_VALUES = {
+    "unit": lambda images: images,
+    "bgr_minus_mean": lambda images: bgr_minus_mean(255 * images),
+    "normalized_rgb": lambda images: normalized_rgb(255 * images),
 }
 
 
@@ -22,24 +27,27 @@ class Segmenter(nnx.Module):
     """A backbone and, perhaps, a CRF on its scores.
 
     Args:
-        backbone: images (N, H, W, 3) in [0, 1] to logits (N, H, W, L).
+        backbone: images to logits (N, H, W, L).
         head: the CRF, or None.
+        values: what the backbone wants of an image, see `Config`.
     """
 
-    def __init__(self, backbone: nnx.Module, head: crf.PacCRF | None):
+    def __init__(self, backbone: nnx.Module, head: crf.PacCRF | None, values: str):
         self.backbone = backbone
         self.crf = nnx.data(head)
+        self.values = values
 
-    def __call__(self, images: jax.Array) -> jax.Array:
+    def __call__(self, images: jax.Array, **options: Any) -> jax.Array:
         """Class scores of images.
 
         Args:
-            images: (N, H, W, 3) in [0, 1].
+            images: (N, H, W, 3), red, green, blue in [0, 1].
+            options: of the backbone's call, such as `rngs`.
 
         Returns:
             (N, H, W, L) logits.
         """
-        scores = self.backbone(images)
+        scores = self.backbone(_VALUES[self.values](images), **options)
         if self.crf is None:
             return scores
         return self.crf(scores, _COLOR_SCALE * images)
@@ -47,11 +55,9 @@ class Segmenter(nnx.Module):
 
 def build(config: Config) -> Segmenter:
     """The configuration's network with parameters at random."""
-    rngs = nnx.Rngs(config.seed)
-    classes = config.label_set.classes
-    plain = SmallFCN(classes, rngs=rngs)
+    plain = _plain(config)
     backbone = swapped(plain, config) if config.swap else plain
-    return Segmenter(backbone, new_crf(config))
+    return Segmenter(backbone, new_crf(config), config.values)
 
 
 def split(model: Segmenter) -> tuple[nnx.GraphDef, nnx.State, nnx.State]:
@@ -62,9 +68,14 @@ def split(model: Segmenter) -> tuple[nnx.GraphDef, nnx.State, nnx.State]:
 
 def swapped(backbone: nnx.Module, config: Config) -> pac_jax.nn.HotSwapped:
     """The backbone with pixel-adaptive convolutions that keep its weights."""
-    layers, guide = SWAPS[config.backbone]
+    if isinstance(backbone, FCN8s):
+        return pac_fcn(backbone, scale=config.guide_scale, learn_scale=config.learn_guide_scale)
     return pac_jax.hot_swap(
-        backbone, layers, guide=guide, scale=config.guide_scale, learn_scale=True
+        backbone,
+        SMALL_SWAPS,
+        guide=SMALL_GUIDE,
+        scale=config.guide_scale,
+        learn_scale=config.learn_guide_scale,
     )
 
 
@@ -74,3 +85,13 @@ def new_crf(config: Config) -> crf.PacCRF | None:
         return None
     options: dict[str, Any] = {"guide_features": 3, "steps": config.crf_steps}
     return crf.PacCRF(config.label_set.classes, config.crf_terms, remat=True, **options)
+
+
+def _plain(config: Config) -> nnx.Module:
+    rngs = nnx.Rngs(config.seed)
+    classes = config.label_set.classes
+    if config.backbone == "small":
+        return SmallFCN(classes, rngs=rngs)
+    padding = "original" if config.backbone == "fcn8s_original_padding" else "ordinary"
+    last = "bilinear" if config.backbone == "fcn8s_bilinear" else "learned"
+    return FCN8s(classes, padding=padding, last=last, rngs=rngs)

@@ -1,5 +1,6 @@
 """Trained networks: from the folder of a run, as they are or as another run begins with them."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,22 +14,43 @@ from experiments.training.checkpoints import Checkpoints
 from experiments.training.errors import RunError
 from experiments.training.optimizer import State
 from experiments.training.run_folder import recall
+from pac_jax.convert import fcn_from_torch, load_vgg16
+from pac_jax.crf import PacCRF
+from pac_jax.models import FCN8s, ScoresWithCRF
+from pac_jax.nn import HotSwapped
 
 
 class SavedRun(NamedTuple):
-    """A run's network.
+    """A trained network.
 
     Attributes:
-        folder: of the run.
-        config: of the run.
+        name: of the run, or of the file.
+        config: of the run, or one that describes the file's network.
         model: with the parameters of the last whole checkpoint.
-        steps: updates that it had.
     """
 
-    folder: Path
+    name: str
     config: Config
     model: Segmenter
-    steps: int
+
+
+def saved(source: str, config: Config, runs: Path, report: Callable[[str], None]) -> SavedRun:
+    """Where a run starts from.
+
+    Args:
+        source: `vgg16`, the path of a checkpoint of the original, or a run's name.
+        config: of the run that starts.
+        runs: folder of the runs.
+        report: takes messages, as on damaged checkpoints.
+
+    Raises:
+        RunError: there is no such thing, or it does not fit.
+    """
+    if source == "vgg16":
+        return _of_vgg16(config)
+    if source.endswith((".pth", ".npz")):
+        return _of_original(Path(source), config)
+    return from_run(runs / source, report)
 
 
 def from_run(folder: Path, report: Callable[[str], None]) -> SavedRun:
@@ -50,7 +72,7 @@ def from_run(folder: Path, report: Callable[[str], None]) -> SavedRun:
         raise RunError(f"{folder} holds no checkpoint; train for longer")
     if step < config.steps:
         report(f"{folder}: trained for {step} of {config.steps} updates")
-    return SavedRun(folder, config, nnx.merge(graph, state.parameters, rest), step)
+    return SavedRun(folder.name, config, nnx.merge(graph, state.parameters, rest))
 
 
 def adapted(start: SavedRun, config: Config) -> Segmenter:
@@ -63,7 +85,9 @@ def adapted(start: SavedRun, config: Config) -> Segmenter:
     """
     there, backbone = start.config, start.model.backbone
     differing = [
-        name for name in ("backbone", "labels") if getattr(there, name) != getattr(config, name)
+        name
+        for name in ("backbone", "labels", "values")
+        if getattr(there, name) != getattr(config, name)
     ]
     if there.swap and not config.swap:
         differing.append("swap")
@@ -72,9 +96,47 @@ def adapted(start: SavedRun, config: Config) -> Segmenter:
     if differing:
         name = differing[0]
         raise RunError(
-            f"start_from is {start.folder.name}, whose {name} is {getattr(there, name)!r}; this run's "
+            f"start_from is {start.name}, whose {name} is {getattr(there, name)!r}; this run's "
             f"is {getattr(config, name)!r}"
         )
     if config.swap and not there.swap:
         backbone = swapped(backbone, config)
-    return Segmenter(backbone, start.model.crf if there.crf else new_crf(config))
+    head = start.model.crf if there.crf else new_crf(config)
+    return Segmenter(backbone, head, config.values)
+
+
+def _of_vgg16(config: Config) -> SavedRun:
+    """A new network on VGG-16's convolutions as they were trained on ImageNet."""
+    plain = dataclasses.replace(config, crf="", swap=False, trained="all", start_from="")
+    model = build(plain)
+    if not isinstance(model.backbone, FCN8s) or config.values != "normalized_rgb":
+        raise RunError(
+            f"start_from is vgg16, whose convolutions are those of an fcn8s and want values "
+            f"normalized_rgb; backbone is {config.backbone} and values is {config.values}"
+        )
+    try:
+        model.backbone.vgg16 = load_vgg16()
+    except (ImportError, ValueError) as error:
+        raise RunError(str(error)) from error
+    return SavedRun("vgg16", plain, model)
+
+
+def _of_original(path: Path, config: Config) -> SavedRun:
+    """The network of a checkpoint of the original, which is named after it."""
+    try:
+        model = fcn_from_torch(path, path.stem)
+    except (ValueError, ImportError, FileNotFoundError) as error:
+        raise RunError(str(error)) from error
+    head: PacCRF | None = None
+    backbone: nnx.Module = model
+    if isinstance(model, ScoresWithCRF):
+        head, backbone = model.crf, model.backbone
+    there = dataclasses.replace(
+        config,
+        swap=isinstance(backbone, HotSwapped),
+        crf=config.crf if head else "",
+        trained="all",
+        values="bgr_minus_mean",
+        start_from="",
+    )
+    return SavedRun(path.stem, there, Segmenter(backbone, head, there.values))

@@ -11,7 +11,7 @@ from experiments.segmentation.config import Config
 from experiments.segmentation.learning import transform
 from experiments.segmentation.losses import cross_entropy
 from experiments.segmentation.networks import Segmenter, build, split
-from experiments.segmentation.saved_runs import adapted, from_run
+from experiments.segmentation.saved_runs import adapted, saved
 from experiments.segmentation.training_data import Batch, batches, training_set
 from experiments.segmentation.validation import validation
 from experiments.training.loop import Task, report, run
@@ -58,14 +58,22 @@ def _loss(config: Config, graph: nnx.GraphDef, rest: nnx.State) -> Loss:
         if config.trained == "crf":
             backbone = nnx.state(model.backbone)
             nnx.update(model.backbone, jax.tree.map(jax.lax.stop_gradient, backbone))
-        return cross_entropy(model(batch.images), batch.labels, config.label_set.void)
+        scores = model(batch.images, **_randomness(config, batch))
+        return cross_entropy(scores, batch.labels, config.label_set.void)
 
     return loss
+
+
+def _randomness(config: Config, batch: Batch) -> dict[str, nnx.Rngs]:
+    """Dropout where the backbone has it and is trained."""
+    if config.backbone == "small" or config.trained == "crf":
+        return {}
+    return {"rngs": nnx.Rngs(dropout=batch.key)}
 
 
 def _begin(config: Config, runs: Path, console: Console, parameters: nnx.State) -> nnx.State:
     """The parameters as built, or of another run where that has them."""
     if not config.start_from:
         return parameters
-    start = from_run(runs / config.start_from, partial(report, console))
+    start = saved(config.start_from, config, runs, partial(report, console))
     return nnx.state(adapted(start, config), nnx.Param)

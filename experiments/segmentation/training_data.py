@@ -25,10 +25,12 @@ class Batch(NamedTuple):
     Attributes:
         images: (N, H, W, 3) in [0, 1].
         labels: (N, H, W) int32.
+        key: for what is random in the network.
     """
 
     images: jax.Array
     labels: jax.Array
+    key: jax.Array
 
 
 class Labelled(Protocol):
@@ -90,7 +92,9 @@ def batch_at(config: Config, pairs: Labelled, step: int) -> Batch:
     random = np.random.default_rng([config.seed, step])
     cuts = [_cut(config, pairs, random) for _ in range(config.batch_size)]
     images, labels = (np.stack(arrays) for arrays in zip(*cuts, strict=True))
-    return Batch(*jax.device_put((images, labels)))
+    key = jax.random.fold_in(jax.random.key(config.seed), step)
+    images, labels = jax.device_put((images, labels))
+    return Batch(images, labels, key)
 
 
 def _scenes(config: Config, count: int, seed: int, folder: Path) -> Labelled:

@@ -278,4 +278,4 @@ def test_configurations_come_back_and_start_from_one_another(tmp_path):
     for name, config in CONFIGS.items():
         remember(config, tmp_path / name)
         assert recall(tmp_path / name, Config) == config
-        assert not config.start_from or config.start_from in CONFIGS
+        assert config.start_from in {"", "vgg16", *CONFIGS}
