@@ -14,7 +14,7 @@ from scipy.sparse import csc_matrix
 from experiments.datasets import BUILDERS, LayoutError, load, prepare
 from experiments.datasets.camvid import Camvid
 from experiments.datasets.voc2012 import Voc2012
-from experiments.segmentation.label_sets import LABEL_SETS
+from experiments.segmentation.label_sets import LABEL_SETS, read_label_set
 from pac_jax.files import FileFormatError
 from pac_jax.files.palette import voc_palette
 from tests.experiments.without_tensorflow import run_without_tensorflow
@@ -456,4 +456,54 @@ print(len(records), records[0].target.shape)
 @pytest.mark.parametrize(("data", "labels"), [("voc2012", "voc"), ("camvid", "camvid")])
 def test_classes_and_void_are_those_of_the_label_set(data, labels):
     builder, label_set = BUILDERS[data], LABEL_SETS[labels]
-    assert (label_set.classes, label_set.void) == (builder.CLASSES, builder.VOID)
+    assert (label_set.classes, label_set.void) == builder.LABELS
+
+
+def write_own(folder: Path, classes: str | None) -> np.ndarray:
+    labels = np.array([[0, 1, 2], [255, 0, 1]], np.uint8)
+    write(folder / "guide" / "a.png", made.png(np.zeros((2, 3, 3), int), 8, made.COLORS))
+    write(folder / "target" / "a.png", palette_png(labels))
+    if classes is not None:
+        write(folder / "classes.txt", classes.encode())
+    return labels
+
+
+@pytest.mark.parametrize("classes", ["road\nlow wall\n\nsky\n", "a\nb\nc\nd", None])
+def test_own_labels(tmp_path, classes):
+    labels = write_own(tmp_path / "mine", classes)
+    (pair,) = records_of(tmp_path / "mine", "train", "folder_of_labels")
+    assert (pair.target[..., 0] == labels).all()
+    if classes is not None:
+        label_set = read_label_set(tmp_path / "mine" / "classes.txt")
+        assert label_set.names == tuple(classes.replace("\n\n", "\n").strip().split("\n"))
+        assert (label_set.name, label_set.void) == ("mine", 255)
+        assert label_set.colours(labels)[1, 0].tolist() == [224, 224, 192]
+
+
+def test_own_labels_out_of_range(tmp_path):
+    """Also when classes are taken away after the data were prepared."""
+    write_own(tmp_path / "mine", "road\nwall\nsky")
+    assert len(records_of(tmp_path / "mine", "train", "folder_of_labels")) == 1
+    write(tmp_path / "mine" / "classes.txt", b"road\nwall")
+    with pytest.raises(
+        FileFormatError, match=r"a\.png: it holds the label 2; expected the classes 0 to 1, and 255"
+    ):
+        records_of(tmp_path / "mine", "train", "folder_of_labels")
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"\n", "it names 0 classes"),
+        (b"\n".join(b"%d" % n for n in range(256)), "it names 256 classes"),
+        (b"sky\nroad\nsky", "it names 'sky' more than once"),
+        (b"\xff\xfe", "damaged or of another format"),
+    ],
+)
+def test_wrong_names_of_classes(tmp_path, content, match):
+    write_own(tmp_path / "mine", None)
+    write(tmp_path / "mine" / "classes.txt", content)
+    with pytest.raises(
+        FileFormatError, match=rf"classes\.txt: {match}.*; expected the name of a class a line"
+    ):
+        records_of(tmp_path / "mine", "train", "folder_of_labels")
