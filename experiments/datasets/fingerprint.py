@@ -20,7 +20,8 @@ def fingerprint(splits: Mapping[str, Iterable[PairFiles]]) -> str:
     digest = hashlib.sha256()
     for split, pairs in splits.items():
         for pair in pairs:
-            described = (split, pair.name, pair.scale, *map(_describe, (pair.guide, pair.target)))
+            files = map(_describe, (pair.guide, pair.target))
+            described = (split, pair.name, pair.scale, pair.labels, *files)
             digest.update(repr(described).encode())
     return digest.hexdigest()[:_DIGITS]
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.datasets.builder import FilesBuilder
+from experiments.datasets.class_names import VOID, read_class_names
+from experiments.datasets.label_range import LabelRange
 from experiments.datasets.layout import LayoutError
 from experiments.datasets.matching import Side, matching
 from experiments.datasets.pair import PairFiles
@@ -11,6 +13,7 @@ from pac_jax.files import SUFFIXES
 
 __all__ = ["FolderOfDepth", "FolderOfFlow", "FolderOfLabels"]
 
+_CLASSES = "classes.txt"
 _SPLITS = ("train", "val", "test")
 _LAYOUT = (
     "guide/NAME.* (photographs) and target/NAME.* ({suffixes}) of equal names and sizes; splits, if "
@@ -79,6 +82,22 @@ class FolderOfFlow(FolderOfPairs):
 class FolderOfLabels(FolderOfPairs):
     """A user's photographs and label maps."""
 
-    LAYOUT = _layout("labels")
+    LAYOUT = (
+        f"{_layout('labels')}; {_CLASSES} beside them, if any, with the name of a class a line: labels "
+        f"are then 0, 1, 2, ... in its order, and {VOID} for void"
+    )
     UNIT = "number of the class"
     kind = "labels"
+
+    @classmethod
+    def find(cls, folder: Path) -> Mapping[str, list[PairFiles]]:
+        """See `FolderOfPairs`; where classes are named, other labels are refused."""
+        found = super().find(folder)
+        path = folder / _CLASSES
+        if not path.is_file():
+            return found
+        labels = LabelRange(len(read_class_names(path)), VOID)
+        return {
+            split: [pair._replace(labels=labels) for pair in pairs]
+            for split, pairs in found.items()
+        }

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.datasets.label_range import LabelRange
 from experiments.datasets.sbd_labels import read_sbd_labels
 from pac_jax.files import FileFormatError, read_depth, read_flow, read_image, read_labels
 
@@ -34,12 +35,14 @@ class PairFiles(NamedTuple):
         guide: path of the photograph.
         target: path of the target, of the same size.
         scale: what the numbers in the target's file have to be divided by.
+        labels: which of them there may be; None where any, or where the target is no label map.
     """
 
     name: str
     guide: Path
     target: Path
     scale: float = 1.0
+    labels: LabelRange | None = None
 
 
 def _depth(path: Path) -> np.ndarray:
@@ -76,7 +79,7 @@ def read_pair(files: PairFiles, kind: str) -> Pair:
 
     Raises:
         FileNotFoundError: a file is missing.
-        FileFormatError: a file is damaged, or the two differ in size.
+        FileFormatError: a file is damaged, the two differ in size, or a label is out of range.
     """
     guide, target = read_guide(files.guide), _TARGETS[kind](files.target)
     if guide.shape[:2] != target.shape[:2]:
@@ -85,4 +88,6 @@ def read_pair(files: PairFiles, kind: str) -> Pair:
             f"its (H, W) is {target.shape[:2]}",
             f"{guide.shape[:2]} as {files.guide} has it",
         )
+    if files.labels:
+        files.labels.check(files.target, target)
     return Pair(guide, target / np.float32(files.scale), files.name)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.datasets.labelled import LabelledBuilder
+from experiments.datasets.builder import FilesBuilder
+from experiments.datasets.label_range import LabelRange
 from experiments.datasets.layout import LayoutError
 from experiments.datasets.pair import PairFiles
 
@@ -28,7 +29,7 @@ class Source(NamedTuple):
     suffix: str
 
 
-class Voc2012(LabelledBuilder):
+class Voc2012(FilesBuilder):
     """Photographs with 20 kinds of objects: 1464 train, 1449 val; others by further lists.
 
     With SBD: train_aug, 10,582, are train and all that SBD labels, without val. VOC's own label maps
@@ -43,8 +44,9 @@ class Voc2012(LabelledBuilder):
         "train_2011 and val_2011_without_sbd also VOC2011/ImageSets/Segmentation/{train,val}.txt, "
         "for the latter SBD's train.txt, too"
     )
-    CLASSES = 21
-    VOID = 255
+    UNIT = "number of the class"
+    kind = "labels"
+    LABELS = LabelRange(classes=21, void=255)
     TOTALS: Mapping[str, int] = {
         # What the lists name.
         str(_TRAIN): 1464,
@@ -134,6 +136,7 @@ class Voc2012(LabelledBuilder):
                 name,
                 folder / _PHOTOGRAPHS / f"{name}.jpg",
                 folder / source.folder / f"{name}{source.suffix}",
+                labels=cls.LABELS,
             )
             for name, source in labels.items()
         ]

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
+from experiments.datasets.class_names import VOID, read_class_names
 from experiments.scenes.config import OBJECT_KINDS
 from experiments.scenes.contact_sheet import colour_labels
 from pac_jax.files.palette import voc_palette
 
-__all__ = ["CAMVID", "LABEL_SETS", "SCENES", "VOC", "LabelSet"]
+__all__ = ["CAMVID", "LABEL_SETS", "SCENES", "VOC", "LabelSet", "read_label_set"]
 
 _NUMBERS = 256
 _WHITE = (255, 255, 255)
@@ -91,6 +93,23 @@ def _palette(colours: Mapping[int, tuple[int, ...]]) -> np.ndarray:
     for number, colour in colours.items():
         palette[number] = colour
     return palette
+
+
+def read_label_set(path: str | Path) -> LabelSet:
+    """The classes of people's own data, `folder_of_labels`, in the colours of PASCAL VOC.
+
+    Args:
+        path: of its classes.txt, with a name a line; void is 255.
+
+    Returns:
+        Called as the folder of the file is.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileFormatError: it is no text, names no class, too many, or one twice.
+    """
+    path = Path(path)
+    return LabelSet(path.resolve().parent.name, read_class_names(path), VOID, voc_palette())
 
 
 _VOC_NAMES = (
