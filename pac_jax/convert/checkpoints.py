@@ -113,8 +113,9 @@ def fill(layers: list[tuple[str, Any]], arrays: Arrays, axes: tuple[int, ...]) -
     for name, layer in layers:
         needed = tuple(layer.kernel.shape[axes.index(axis)] for axis in range(4))
         shapes = {f"{name}.weight": needed}
-        if layer.bias is not None:
-            shapes[f"{name}.bias"] = layer.bias.shape
+        bias = getattr(layer, "bias", None)
+        if bias is not None:
+            shapes[f"{name}.bias"] = bias.shape
         wrong += [
             f"{key} has shape {arrays[key].shape} and needs {shape}"
             for key, shape in shapes.items()
@@ -125,8 +126,9 @@ def fill(layers: list[tuple[str, Any]], arrays: Arrays, axes: tuple[int, ...]) -
     for name, layer in layers:
         kernel = np.transpose(arrays[f"{name}.weight"], axes)
         layer.kernel.set_value(jnp.asarray(kernel, layer.kernel.dtype))
-        if layer.bias is not None:
-            layer.bias.set_value(jnp.asarray(arrays[f"{name}.bias"], layer.bias.dtype))
+        bias = getattr(layer, "bias", None)
+        if bias is not None:
+            bias.set_value(jnp.asarray(arrays[f"{name}.bias"], bias.dtype))
 
 
 def _import_torch() -> Any:

@@ -11,8 +11,8 @@ from jax.typing import ArrayLike, DTypeLike
 
 from pac_jax.functional import arguments
 from pac_jax.models.sizes import resize
+from pac_jax.models.upsampling_conv import UpsamplingConv
 from pac_jax.models.vgg16 import VGG16
-from pac_jax.nn.initializers import linear_interpolation
 from pac_jax.nn.swapping import HotSwapped, hot_swap
 
 
@@ -22,7 +22,7 @@ class _Paddings(NamedTuple):
     Attributes:
         first: of VGG-16's first convolution.
         fc6: of the 7 x 7 convolution.
-        upsampling: of the three transposed convolutions, as what it takes off the full output.
+        upsampling: of the three transposed convolutions, as outputs trimmed on every side.
         starts: where block 4's scores, block 3's, and the image begin in the larger of two maps.
     """
 
@@ -67,7 +67,7 @@ class FCN8s(nnx.Module):
     Attributes:
         vgg16: `VGG16`.
         fc6: `nnx.Conv`, like fc7 and the score layers `score_fc7`, `score_block4`, `score_block3`.
-        upsampling: `nnx.List` of two `nnx.ConvTranspose`, and a third where the last is learned.
+        upsampling: `nnx.List` of two `UpsamplingConv`, and a third where the last is learned.
 
     Raises:
         ValueError: an argument does not fit; the message says which.
@@ -131,21 +131,12 @@ class FCN8s(nnx.Module):
         self.score_block4 = nnx.Conv(features[3], classes, (1, 1), **scores)
         self.score_block3 = nnx.Conv(features[2], classes, (1, 1), **scores)
         strides = (2, 2, 8) if last == "learned" else (2, 2)
-        self.upsampling: nnx.List[nnx.ConvTranspose] = nnx.List([])
-        for stride, taken_off in zip(strides, paddings.upsampling, strict=False):
-            window = 2 * stride
-            added = window - 1 - taken_off
-            layer = nnx.ConvTranspose(
-                classes,
-                classes,
-                (window, window),
-                strides=(stride, stride),
-                padding=((added, added),) * 2,
-                use_bias=False,
-                kernel_init=linear_interpolation(stride),
-                **options,
-            )
-            self.upsampling.append(layer)
+        self.upsampling = nnx.List(
+            [
+                UpsamplingConv(classes, stride, trimmed, **options)
+                for stride, trimmed in zip(strides, paddings.upsampling, strict=False)
+            ]
+        )
 
     def __call__(self, images: ArrayLike, *, rngs: nnx.Rngs | None = None) -> jax.Array:
         """Compute the scores.
