@@ -15,7 +15,7 @@ from experiments.training.errors import RunError
 from experiments.training.optimizer import State
 from experiments.training.run_folder import recall
 from pac_jax.convert import fcn_from_torch, load_vgg16
-from pac_jax.crf import PacCRF
+from pac_jax.crf import PacCRF, PairwiseTerm
 from pac_jax.models import FCN8s, ScoresWithCRF
 from pac_jax.nn import HotSwapped
 
@@ -48,7 +48,7 @@ def saved(source: str, config: Config, runs: Path, report: Callable[[str], None]
     """
     if source == "vgg16":
         return _of_vgg16(config)
-    if source.endswith((".pth", ".npz")):
+    if source.endswith(".pth"):
         return _of_original(Path(source), config)
     return from_run(runs / source, report)
 
@@ -131,6 +131,8 @@ def _of_original(path: Path, config: Config) -> SavedRun:
     backbone: nnx.Module = model
     if isinstance(model, ScoresWithCRF):
         head, backbone = model.crf, model.backbone
+        if [_form(term) for term in head.terms] != [_form(term) for term in config.crf_terms]:
+            raise RunError(f"start_from is {path.stem}, whose crf is not {config.crf!r}")
     there = dataclasses.replace(
         config,
         swap=isinstance(backbone, HotSwapped),
@@ -140,3 +142,7 @@ def _of_original(path: Path, config: Config) -> SavedRun:
         start_from="",
     )
     return SavedRun(path.stem, there, Segmenter(backbone, head, there.values))
+
+
+def _form(term: PairwiseTerm) -> tuple:
+    return term.mixing, term.window, term.dilation, term.blur, term.spatial_filter
