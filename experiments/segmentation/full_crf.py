@@ -81,7 +81,7 @@ def approximate(settings: Settings) -> Refine:
         model.addPairwiseBilateral(
             sxy=settings.far_deviation,
             srgb=settings.color_deviation,
-            rgbim=np.ascontiguousarray(image),
+            rgbim=np.array(image),  # a copy that may be written to, which it insists on
             compat=settings.far_weight,
         )
         found = np.asarray(model.inference(settings.steps))

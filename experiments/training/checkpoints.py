@@ -6,7 +6,6 @@ stored beside them, and what does not match it is passed over.
 """
 
 import hashlib
-import logging
 import os
 import re
 import shutil
@@ -17,13 +16,14 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
 
 from experiments.training.errors import RunError
 
 State = TypeVar("State")
 
 # Orbax logs what it then raises, each time with a traceback; one line from us is the one to read.
-logging.getLogger("absl").setLevel(logging.CRITICAL)
+logging.set_verbosity(logging.FATAL)
 
 
 class Checkpoints:
