@@ -35,6 +35,7 @@ def run_steps(
     steps: int,
     per_step: bool,
     tolerance: float | None,
+    class_axis: int = -1,
 ) -> Inference:
     """Repeat a step from the scores on.
 
@@ -45,6 +46,7 @@ def run_steps(
         steps: number of steps, at most if there is a tolerance.
         per_step: see `weights`.
         tolerance: stop when no probability changes by more than this; None for all steps.
+        class_axis: of the logits.
 
     Raises:
         ValueError: steps or tolerance do not fit.
@@ -55,7 +57,7 @@ def run_steps(
         return _all_steps(step, scores, weights, steps, per_step)
     if tolerance < 0:
         raise ValueError(f"tolerance is {tolerance}; it needs to be 0 or more, or None")
-    return _until_still(step, scores, weights, steps, per_step, tolerance)
+    return _until_still(step, scores, weights, steps, per_step, tolerance, class_axis)
 
 
 def checked_scores(scores: ArrayLike, probabilities: bool) -> jax.Array:
@@ -95,7 +97,13 @@ def _all_steps(
 
 
 def _until_still(
-    step: Step, scores: jax.Array, weights: Weights, steps: int, per_step: bool, tolerance: float
+    step: Step,
+    scores: jax.Array,
+    weights: Weights,
+    steps: int,
+    per_step: bool,
+    tolerance: float,
+    class_axis: int,
 ) -> Inference:
     def moves(state: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
         _, number, change = state
@@ -107,7 +115,8 @@ def _until_still(
         logits, number, _ = state
         own = jax.tree.map(lambda leaf: leaf[number], weights) if per_step else weights
         after = step(logits, own)
-        change = jnp.max(jnp.abs(jax.nn.softmax(after) - jax.nn.softmax(logits)))
+        before = jax.nn.softmax(logits, axis=class_axis)
+        change = jnp.max(jnp.abs(jax.nn.softmax(after, axis=class_axis) - before))
         return after, number + 1, change
 
     infinity = jnp.asarray(jnp.inf, scores.dtype)

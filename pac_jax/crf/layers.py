@@ -40,7 +40,7 @@ class PacCRF(nnx.Module):
         remat: see `mean_field`.
         param_dtype: of the weights.
         precision: as in `jax.lax`.
-        implementation: of the operators: 'taps', 'patches', or None for the fastest.
+        implementation: as in `mean_field`.
         rngs: of which `params` is drawn, for the noise; may be None without it.
 
     Raises:

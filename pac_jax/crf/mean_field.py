@@ -1,21 +1,17 @@
 """Mean-field inference in a CRF whose pairwise terms are pixel-adaptive convolutions."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from pac_jax.crf.blocks import block_means, interpolate_blocks
 from pac_jax.crf.inference import Inference, checked_scores, checked_void, run_steps
-from pac_jax.crf.terms import PairwiseTerm, TermWeights, Weights
+from pac_jax.crf.messages import select
+from pac_jax.crf.terms import PairwiseTerm, Weights
 from pac_jax.functional import arguments
 from pac_jax.functional.affinity import Affinity, Gaussian
-from pac_jax.functional.affinity_map import pac_affinity
-from pac_jax.functional.conv import pac_conv_with_affinity
-from pac_jax.functional.pool import pac_pool_with_affinity
 
 
 def mean_field(
@@ -60,7 +56,8 @@ def mean_field(
         remat: whether a step's intermediate arrays are computed again for the gradient rather than
             kept.
         precision: as in `jax.lax`.
-        implementation: of the operators: 'taps', 'patches', or None for the fastest.
+        implementation: of the messages: 'rows', an implementation of the operators ('taps',
+            'patches'), or None for the fastest; see `pac_jax.crf.messages`.
 
     Returns:
         Logits after the last step, and the number of steps.
@@ -68,6 +65,7 @@ def mean_field(
     Raises:
         ValueError: a shape or a setting does not fit; the message says which.
         TypeError: a dtype does not fit.
+        NotImplementedError: the named implementation cannot run this.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -87,97 +85,31 @@ def mean_field(
     _check_weights(weights, terms, scores.shape[-1], len(size), steps if per_step else None)
     each = _checked_guides(guides, terms, scores)
     void = checked_void(mask, scores)
-    senders = [
-        partial(
-            _message,
-            term,
-            _term_affinity(term, guide, affinity),
-            size=size,
-            precision=precision,
-            implementation=implementation,
-        )
+    messages = select(implementation, terms, scores)
+    unary = messages.arrange(scores)
+    if void is not None:
+        void = messages.arrange(void)
+    affinities = [
+        None if guide is None else messages.affinity(term, guide, affinity)
         for term, guide in zip(terms, each, strict=True)
     ]
 
     def step(logits: jax.Array, weights: Weights) -> jax.Array:
-        q = jax.nn.softmax(logits)
+        q = jax.nn.softmax(logits, axis=messages.class_axis)
         if void is not None:
             q = q * void
-        logits = weights.unary * scores
-        for send, term, own in zip(senders, terms, weights.terms, strict=True):
+        logits = weights.unary * unary
+        for term, own_affinity, own in zip(terms, affinities, weights.terms, strict=True):
             sign = 1 if term.mixing == "potts" else -1
-            logits = logits + sign * own.weight * send(own, q)
+            message = messages.send(term, own_affinity, own, q, size=size, precision=precision)
+            logits = logits + sign * own.weight * message
         return logits
 
     if remat:
         step = jax.checkpoint(step)
-    return run_steps(step, scores, weights, steps, per_step, tolerance)
-
-
-def _term_affinity(
-    term: PairwiseTerm, guide: jax.Array | None, affinity: Affinity
-) -> jax.Array | None:
-    if guide is None:
-        return None
-    return pac_affinity(
-        block_means(guide, term.blur),
-        term.window_shape(guide.ndim - 2),
-        kernel_dilation=term.dilation,
-        affinity=affinity,
-    )
-
-
-def _message(
-    term: PairwiseTerm,
-    affinity: jax.Array | None,
-    weights: TermWeights,
-    q: jax.Array,
-    *,
-    size: tuple[int, ...],
-    precision: lax.PrecisionLike,
-    implementation: str | None,
-) -> jax.Array:
-    """What a term's pixels tell each other of their classes."""
-    q = block_means(q, term.blur)
-    ndim = len(size)
-    if affinity is None:
-        message = lax.conv_general_dilated(
-            q,
-            weights.filter,
-            (1,) * ndim,
-            "SAME",
-            rhs_dilation=(term.dilation,) * ndim,
-            dimension_numbers=_channels_last(ndim),
-            precision=precision,
-        )
-    elif term.shares_filter:
-        message = pac_pool_with_affinity(
-            q,
-            affinity,
-            term.window_shape(ndim),
-            weights=weights.filter,
-            padding="SAME",
-            kernel_dilation=term.dilation,
-            precision=precision,
-            implementation=implementation,
-        )
-    else:
-        message = pac_conv_with_affinity(
-            q,
-            affinity,
-            weights.filter,
-            kernel_dilation=term.dilation,
-            precision=precision,
-            implementation=implementation,
-        )
-    if weights.mixing is not None:
-        message = jnp.matmul(message, weights.mixing, precision=precision)
-    return interpolate_blocks(message, term.blur, size)
-
-
-def _channels_last(ndim: int) -> tuple[str, str, str]:
-    spatial = "DHW"[3 - ndim :]
-    return f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"
+    axis = messages.class_axis
+    inferred = run_steps(step, unary, weights, steps, per_step, tolerance, class_axis=axis)
+    return inferred._replace(logits=messages.restore(inferred.logits))
 
 
 def _checked_guides(

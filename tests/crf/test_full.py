@@ -1,10 +1,13 @@
-"""The fully connected CRF against all pairs in NumPy."""
+"""The fully connected CRF against all pairs in NumPy, and beside pydensecrf2."""
+
+from importlib.util import find_spec
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.benchmarks import dense_crf
 from pac_jax import crf
 from tests.crf.test_mean_field import random, softmax
 
@@ -99,3 +102,19 @@ def test_wrong_arguments_are_named():
         crf.full_mean_field(scores, [image], [1.0], compatibility=jnp.ones((2, 2)))
     with pytest.raises(ValueError, match="color_deviation is 0"):
         crf.position_and_color(image, 1.0, 0.0)
+
+
+@pytest.mark.skipif(not find_spec("pydensecrf"), reason="pydensecrf2 is absent: extra `peers`")
+@pytest.mark.parametrize("title", list(dense_crf.SETTINGS))
+def test_pydensecrf2_within_its_approximation(title):
+    """Measured by `python -m experiments.benchmarks.dense_crf`; its bounds with some room."""
+    image = dense_crf.photograph("chelsea", (37, 48))
+    setting = dense_crf.SETTINGS[title]
+    for steps, most in ((1, 0.01), (5, 0.015)):
+        mean = np.abs(dense_crf.differences(image, 4, setting, steps)).mean()
+        assert mean < most
+    if setting.weight == 0:  # no colours: the lattice is dense, and the approximation close
+        assert np.abs(dense_crf.differences(image, 4, setting)).max() < 0.1
+    scores = dense_crf.noisy_log_probabilities(image, 4)
+    change = dense_crf.infer_by_pydensecrf2(scores, image, setting, 5) - np.exp(scores)
+    assert np.abs(change).mean() > 0.1  # agreement is not for want of effect

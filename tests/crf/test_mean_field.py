@@ -1,5 +1,7 @@
 """Mean-field inference against loops, and what must hold of every option."""
 
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import pac_jax
 from pac_jax import crf
+from pac_jax.crf import rows as rows_module
 
 TERMS = (
     crf.PairwiseTerm(3, dilation=2, mixing="matrix", weight=0.7),
@@ -59,6 +63,7 @@ def loops(scores, guide, terms, weights, steps, void=None):
 
 
 @pytest.mark.parametrize("size", [(9,), (5, 7), (3, 4, 5)])
+@pytest.mark.parametrize("implementation", ["rows", "taps", "patches"])
 def test_against_loops_in_one_to_three_dimensions(size, implementation):
     terms = (*TERMS, crf.PairwiseTerm(3, mixing="full", weight=0.2))
     weights = crf.initial_weights(terms, 3, len(size), noise=0.1, key=jax.random.key(0))
@@ -231,3 +236,71 @@ def test_wrong_arguments_are_named():
             call()
     with pytest.raises(TypeError, match="scores has dtype int32"):
         run(jnp.zeros((1, 6, 5, 3), jnp.int32))
+
+
+@pytest.mark.parametrize("mixing", ["full", "matrix", "potts", "plain"])
+def test_rows_are_the_operators_in_values_and_derivatives(mixing, monkeypatch):
+    """Odd sizes, a batch, blur, unequal windows, several bands, learned guides; twice derived."""
+    monkeypatch.setattr(rows_module, "_BAND_BYTES", 2000)
+    terms = (
+        crf.PairwiseTerm((5, 3), dilation=2, mixing=mixing, weight=0.3),
+        crf.PairwiseTerm(3, dilation=4, blur=2, mixing=mixing, weight=0.3),
+    )
+    weights = crf.initial_weights(terms, 3, noise=0.2, key=jax.random.key(0))
+    scores, guide = random(0, 2, 11, 7, 3), random(1, 2, 11, 7, 2)
+    mask = (random(2, 2, 11, 7, 1) > -1).astype(jnp.float32)
+
+    def logits(implementation, scores, guide, weights):
+        return crf.mean_field(
+            scores, guide, weights, terms, steps=2, mask=mask, implementation=implementation
+        ).logits
+
+    def derivatives(implementation):
+        function = partial(logits, implementation)
+
+        def loss(*given):
+            return jnp.mean(function(*given) ** 2)
+
+        arguments = (scores, guide, weights)
+        values, forward = jax.jvp(function, arguments, arguments)
+        gradients = jax.grad(loss, (0, 1, 2))(*arguments)
+        twice = jax.grad(lambda g: jnp.sum(jax.grad(loss, 1)(scores, g, weights) ** 2))(guide)
+        return values, forward, gradients, twice
+
+    compiled = [jax.jit(derivatives, static_argnums=0)(name) for name in ("rows", "taps")]
+    chex.assert_trees_all_close(*compiled, rtol=2e-4, atol=2e-5)
+
+
+def test_rows_take_any_affinity():
+    affinity = pac_jax.Inverse(0.5, -1.0, smoothing="gaussian")
+    weights = crf.initial_weights(TERMS, 3)
+    scores, guide = random(0, 1, 6, 7, 3), random(1, 1, 6, 7, 2)
+    rows, taps = (
+        crf.mean_field(scores, guide, weights, TERMS, affinity=affinity, implementation=name).logits
+        for name in ("rows", "taps")
+    )
+    np.testing.assert_allclose(rows, taps, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_say_what_they_cannot_and_are_not_chosen_then():
+    scores, guide = random(0, 1, 6, 7, 3), random(1, 1, 6, 7, 2)
+    half = jnp.bfloat16
+    cases = [
+        (half, TERMS, "scores are bfloat16; it needs 32 bits"),
+        (jnp.float32, (crf.PairwiseTerm(9, mixing="potts"),), r"window \(9, 9\) has 81 taps"),
+    ]
+    for dtype, terms, message in cases:
+        weights = crf.initial_weights(terms, 3, dtype=dtype)
+        given = scores.astype(dtype), guide.astype(dtype), weights, terms
+        with pytest.raises(NotImplementedError, match=message):
+            crf.mean_field(*given, implementation="rows")
+        chosen, taps = (crf.mean_field(*given, implementation=n).logits for n in (None, "taps"))
+        np.testing.assert_array_equal(chosen, taps)
+    weights = crf.initial_weights(TERMS, 3)
+    with pytest.raises(ValueError, match="implementation is 'columns'"):
+        crf.mean_field(scores, guide, weights, TERMS, implementation="columns")
+    first, *others = weights.terms
+    first = first._replace(filter=first.filter.astype(half))
+    weights = weights._replace(terms=(first, *others))
+    with pytest.raises(TypeError, match="weights has dtype bfloat16"):
+        crf.mean_field(scores, guide, weights, TERMS, implementation="rows")

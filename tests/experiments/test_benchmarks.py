@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.benchmarks import networks, operators, report, timing
+from experiments.benchmarks import crf, networks, operators, report, timing
 from experiments.benchmarks.baselines import BASELINES, plain_conv
 from experiments.benchmarks.competitors import list_competitors, with_gradients
 from experiments.benchmarks.workloads import WORKLOADS, Operands, Workload, apply_pac, make_operands
@@ -283,3 +283,15 @@ def test_networks_are_raced(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         networks.main(["--size", "20", "24"])
     assert "multiples of --factor, 8" in capsys.readouterr().err
+
+
+def test_crf_is_raced(capsys):
+    crf.main(["--size", "18", "25", "--classes", "3", "--steps", "1", "--runs", "1"])
+    out = capsys.readouterr().out
+    for row in ("pac, matrix", "pac, full", "plain", "full CRF, exact, 18 x 25"):
+        assert f"| {row}" in out
+    assert "x the plain convolutions' time" in out
+    assert "pydensecrf2 is" in out or "| pydensecrf2 " in out
+    with pytest.raises(SystemExit):
+        crf.main(["--classes", "1"])
+    assert "--classes is 1" in capsys.readouterr().err
