@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pac_jax.functional.mask import propagate_mask
     from pac_jax.functional.pool import pac_pool, pac_pool_with_affinity
     from pac_jax.nn.swapping import hot_swap
+    from pac_jax.refinement.api import refine
     from pac_jax.upsampling.api import upsample
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "pac_pool_with_affinity",
     "pretrained",
     "propagate_mask",
+    "refine",
     "upsample",
 ]
 
@@ -64,6 +66,7 @@ _HOMES = {
     "pac_pool": "functional.pool",
     "pac_pool_with_affinity": "functional.pool",
     "propagate_mask": "functional.mask",
+    "refine": "refinement.api",
     "upsample": "upsampling.api",
 }
 

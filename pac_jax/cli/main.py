@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def explained(error: Exception) -> str | None:
     """The line for a failure that is no mistake of this program, or None for one that is."""
     if "RESOURCE_EXHAUSTED" in str(error) or isinstance(error, MemoryError):
-        return "out of memory; --tile 512 computes the image in smaller tiles"
+        return (
+            "out of memory; upsample --tile 512 computes smaller tiles, refine needs smaller images"
+        )
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"

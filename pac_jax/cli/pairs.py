@@ -14,10 +14,10 @@ _SHOWN = 3  # names in a message
 
 
 class Job(NamedTuple):
-    """One map to upsample.
+    """One map to upsample, or to refine.
 
     Attributes:
-        target: the coarse map.
+        target: the coarse map, or the class scores.
         guide: the photograph.
         mask: or None.
         output: to be written.
@@ -38,6 +38,7 @@ def jobs_for(
     output: Path,
     *,
     kind: str,
+    result: str | None = None,
     suffix: str | None,
     preview: bool,
 ) -> list[Job]:
@@ -48,7 +49,8 @@ def jobs_for(
         guide: file, or folder of images.
         mask: the same, or None.
         output: file; or, for folders, the folder of the results. For a file it may be a folder, too.
-        kind: 'depth', 'flow' or 'labels'.
+        kind: of the targets: 'depth', 'flow', 'labels' or 'scores'.
+        result: kind of the results; None for that of the targets.
         suffix: of the results in a folder; their targets' own if None.
         preview: whether to draw each result.
 
@@ -69,7 +71,7 @@ def jobs_for(
         jobs = [
             job._replace(preview=job.output.with_name(job.output.stem + _PREVIEW)) for job in jobs
         ]
-    _check_outputs(jobs, kind)
+    _check_outputs(jobs, result or kind)
     return jobs
 
 

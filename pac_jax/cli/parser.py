@@ -4,13 +4,18 @@ import argparse
 from collections.abc import Callable
 from typing import NoReturn
 
-__all__ = ["KINDS", "PROTOCOLS", "build_parser"]
+__all__ = ["ALIGNMENTS", "KINDS", "PROTOCOLS", "build_parser"]
 
 # As pac_jax.pretrained.KINDS and pac_jax.models.protocols.PROTOCOLS, which would import JAX.
 KINDS = ("depth", "flow", "labels")
 PROTOCOLS = ("bicubic", "bilinear-antialias", "center", "last")
+# As pac_jax.refinement.resizing.ALIGNMENTS.
+ALIGNMENTS = ("centers", "corners")
 
-_ABOUT = "Make coarse depth maps, optical flow and label maps as large and sharp as a photograph."
+_ABOUT = (
+    "Make coarse depth maps, optical flow and label maps as large and sharp as a photograph, and the\n"
+    "class scores of a segmentation network a label map that follows its edges."
+)
 
 _EXAMPLES = """\
 examples:
@@ -20,6 +25,8 @@ examples:
         a coarse depth map (a phone's or a ToF sensor's) and a photograph of the same view
   pac-jax upsample depths/ photos/ -o sharp/
         whole folders, paired by name: depths/0001.png with photos/0001.jpg
+  pac-jax refine scores.npy photo.jpg -o labels.png
+        a segmentation network's class scores: a label map whose borders are the photograph's
   pac-jax models
         the networks in the package; `pac-jax models depth_x8` prints one's card
 
@@ -60,6 +67,37 @@ Compiled programs are kept in the user's cache folder, so that the second call o
 once; --no-cache keeps none, and JAX_COMPILATION_CACHE_DIR names another folder.
 """
 
+_REFINE = """\
+Turn class scores of any segmentation network into a label map that follows the photograph.
+
+Every pixel listens to pixels of like colour near and far (mean-field inference in a CRF); nothing
+is trained. Scores are floats (h, w, classes), logits or probabilities, as large as the photograph or
+smaller by the network's stride.
+"""
+
+_REFINE_EXAMPLES = """\
+examples:
+  pac-jax refine scores.npy photo.jpg -o labels.png --preview
+        also writes labels_preview.png: photograph, labels by the scores alone, and refined
+  pac-jax refine logits.npz photo.jpg -o labels.png --alignment corners
+        small scores of a network whose corner pixels lie on those of the photograph (DeepLab)
+  pac-jax refine scores.npy photo.jpg -o labels.png --mask valid.png --void-label 255
+        pixels where valid.png is black say nothing, and are 255 in the result
+  pac-jax refine scores/ photos/ -o labels/
+        whole folders, paired by name: scores/0001.npy with photos/0001.jpg
+  pac-jax refine scores.npy photo.jpg -o labels.png --strength 0.5 --steps 3
+        where thin things get lost: the photograph has less to say
+
+files read:     scores .npy .npz (one array, or named scores, logits or probabilities), photographs
+                and masks whatever Pillow reads
+files written:  labels .png (a palette, the colours of Pascal VOC; pixels are class numbers) .npy
+exit codes:     0 done, 2 wrong input (one line says what), 130 interrupted; files are written whole
+                or not at all
+
+Scores with classes first, as PyTorch has them: np.save("scores.npy", np.moveaxis(scores, 0, -1)).
+In Python: pac_jax.refine(scores, photo).
+"""
+
 _CONVERT_EXAMPLES = """\
 examples:
   pac-jax convert pacnet_x8.pth -o pacnet_x8.safetensors
@@ -97,6 +135,7 @@ def build_parser() -> argparse.ArgumentParser:
         )
 
     _upsample(add("upsample", "upsample files or folders", _UPSAMPLE_EXAMPLES, _UPSAMPLE))
+    _refine(add("refine", "refine a segmentation's class scores", _REFINE_EXAMPLES, _REFINE))
     _demo(add("demo", "upsample a scene in the package and draw it", "takes less than a minute"))
     _models(add("models", "list the networks in the package, or print one's card", ""))
     _convert(
@@ -141,6 +180,37 @@ def _upsample(parser: argparse.ArgumentParser) -> None:
     add("--verbose", action="store_true", help="tell times and the peak of memory")
 
 
+def _refine(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("scores", help="class scores: a file, or a folder of files")
+    add("image", help="the photograph, or a folder of photographs of the same names")
+    add("-o", "--output", required=True, help="the file to write, or a folder (made if missing)")
+    add("--alignment", choices=ALIGNMENTS, default="centers",
+        help="what coincides in small scores and photograph: the images' borders (centers), or the "
+        "centres of the corner pixels (corners); default: centers")  # fmt: skip
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--probabilities", action="store_true", help="the scores are probabilities")
+    kind.add_argument(
+        "--logits", action="store_true", help="they are logits; default: seen by sums"
+    )
+    add(
+        "--mask", metavar="FILE|FOLDER", help="images as large as the photographs, black where void"
+    )
+    add(
+        "--void-label",
+        type=_at_least(int, 0),
+        metavar="N",
+        help="label of void pixels; needs --mask",
+    )
+    add("--steps", type=_at_least(int, 1), default=5, metavar="N", help="of inference; default: 5")
+    add("--strength", type=_at_least(float, 0), default=1.0, metavar="S",
+        help="of the photograph's say; 0: none; default: 1")  # fmt: skip
+    add("--suffix", metavar=".EXT", help="format of a folder's results: .png (default) or .npy")
+    add("--preview", action="store_true", help="also write NAME_preview.png")
+    add("--no-cache", action="store_true", help="keep no compiled programs")
+    add("--verbose", action="store_true", help="tell times and the peak of memory")
+
+
 def _demo(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-o", "--output", default="pac_jax_demo.png", help="default: pac_jax_demo.png")
@@ -167,14 +237,24 @@ def _convert(parser: argparse.ArgumentParser) -> None:
 
 
 def _above(number: Callable[[str], float], limit: float) -> Callable[[str], float]:
+    return _checked(number, lambda value: limit < value < float("inf"), f"above {limit:g}")
+
+
+def _at_least(number: Callable[[str], float], limit: float) -> Callable[[str], float]:
+    return _checked(number, lambda value: limit <= value < float("inf"), f"of {limit:g} or more")
+
+
+def _checked(
+    number: Callable[[str], float], fits: Callable[[float], bool], needed: str
+) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
             value = number(text)
         except ValueError:
-            value = limit
-        if not limit < value < float("inf"):
+            value = float("nan")
+        if not fits(value):
             kind = "a whole number" if number is int else "a number"
-            raise argparse.ArgumentTypeError(f"{text!r}; it needs {kind} above {limit:g}")
+            raise argparse.ArgumentTypeError(f"{text!r}; it needs {kind} {needed}")
         return value
 
     return parse

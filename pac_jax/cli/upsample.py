@@ -1,16 +1,16 @@
 """`pac-jax upsample`: files or folders in, files out."""
 
 import argparse
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pac_jax import files
+from pac_jax.cli.batch import run_jobs, told
 from pac_jax.cli.cache import keep_programs
-from pac_jax.cli.clock import Clock, peak_megabytes
-from pac_jax.cli.main import explained
+from pac_jax.cli.clock import Clock
 from pac_jax.cli.pairs import Job, jobs_for
 from pac_jax.cli.pictures import Colours, panels, save
 
@@ -46,22 +46,8 @@ def run(options: argparse.Namespace) -> int:
     clock.listen()
     if options.verbose:
         print(f"start-up: {clock.elapsed():.2f} s")
-    if len(jobs) == 1:
-        _one(jobs[0], options, clock)
-        return 0
-    Path(options.output).mkdir(parents=True, exist_ok=True)
-    failed = 0
-    for job in _with_progress(jobs):
-        try:
-            _one(job, options, clock)
-        except Exception as error:
-            line = explained(error)
-            if line is None:
-                raise
-            failed += 1
-            print(f"pac-jax: {job.target}: {line}", file=sys.stderr)
-    print(f"{options.output}: {len(jobs) - failed} of {len(jobs)} maps in {clock.elapsed():.1f} s")
-    return 2 if failed else 0
+    one = partial(_one, options=options, clock=clock)
+    return run_jobs(jobs, one, Path(options.output), "upsampling", clock)
 
 
 def _one(job: Job, options: argparse.Namespace, clock: Clock) -> None:
@@ -90,12 +76,7 @@ def _one(job: Job, options: argparse.Namespace, clock: Clock) -> None:
         _draw(job.preview, target, guide, result, options.kind)
     if options.verbose:
         seconds, compiling = clock.elapsed() - begin, clock.compiling() - compiled
-        print(
-            f"{job.output}: {' x '.join(map(str, target.shape[:2]))} to "
-            f"{' x '.join(map(str, result.shape[:2]))}, {seconds - compiling:.2f} s, and "
-            f"{compiling:.2f} s for compiled programs"
-            + (f"; at most {peak:.0f} MB of memory" if (peak := peak_megabytes()) else "")
-        )
+        print(told(job, target.shape, result.shape, seconds, compiling))
 
 
 def _mask(job: Job, options: argparse.Namespace, target: np.ndarray) -> np.ndarray | None:
@@ -117,12 +98,3 @@ def _draw(path: Path, target: np.ndarray, guide: np.ndarray, result: np.ndarray,
         (f"result: {result.shape[0]} x {result.shape[1]}", colours(result)),
     ]
     save(panels(images), path)
-
-
-def _with_progress(jobs: list[Job]) -> Iterable[Job]:
-    """The jobs, with a bar on a terminal's standard error."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(jobs, "upsampling", console=console, disable=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""Images, depth and disparity, optical flow and label maps in the files that people have.
+"""Images, depth and disparity, optical flow, label maps and class scores in the files that people have.
 
 A file that is missing raises `FileNotFoundError`; one that is damaged or holds something else raises
 `FileFormatError`, a `ValueError` whose one line names the file, what is wrong, and what was expected.
@@ -21,7 +21,9 @@ from pac_jax.files.depth import read_depth, write_depth
 from pac_jax.files.errors import FileFormatError
 from pac_jax.files.flow import read_flow, write_flow
 from pac_jax.files.labels import read_labels, write_labels
+from pac_jax.files.palette import voc_palette
 from pac_jax.files.pictures import read_image
+from pac_jax.files.scores import read_scores
 from pac_jax.files.suffixes import SUFFIXES, Suffixes
 
 __all__ = [
@@ -32,6 +34,8 @@ __all__ = [
     "read_flow",
     "read_image",
     "read_labels",
+    "read_scores",
+    "voc_palette",
     "write_depth",
     "write_flow",
     "write_labels",

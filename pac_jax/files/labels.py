@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from pac_jax.files.arrays import read_array, write_array
 from pac_jax.files.atomic import replacing
 from pac_jax.files.errors import FileFormatError, Path
-from pac_jax.files.pictures import read_stored, write_grey
+from pac_jax.files.pictures import read_stored, write_grey, write_indices
 from pac_jax.files.suffixes import by_suffix, suffix_of
 
 __all__ = ["read_labels", "write_labels"]
@@ -48,17 +48,19 @@ def read_labels(path: Path) -> np.ndarray:
     return values.astype(np.uint8 if values.dtype in (np.bool_, np.uint8) else np.int32)
 
 
-def write_labels(path: Path, labels: ArrayLike) -> None:
+def write_labels(path: Path, labels: ArrayLike, palette: ArrayLike | None = None) -> None:
     """Write the number of the class at every pixel; the file is there whole or not at all.
 
     Args:
         path: .png (grey; 8 bits where they suffice, else 16) or .npy; its folder has to exist.
         labels: of shape (H, W) or (H, W, 1), integers.
+        palette: (n, 3) uint8, the colours of labels 0 to n - 1 in which programs show a .png, such as
+            `voc_palette()`; the labels are read back all the same. An .npy has none and ignores it.
 
     Raises:
         FileFormatError: the suffix is of none of these formats.
         FileNotFoundError: the folder is missing.
-        ValueError: no integers, another shape, or labels that a PNG cannot hold.
+        ValueError: no integers, another shape, or labels that a PNG, or the palette, cannot hold.
 
     Example:
         >>> import os, tempfile
@@ -84,8 +86,24 @@ def write_labels(path: Path, labels: ArrayLike) -> None:
                 f"labels span [{values.min()}, {values.max()}], a PNG holds 0 to 65535; write .npy"
             )
         values = values.astype(np.uint8 if values.max() <= 255 else np.uint16)
+        if palette is not None:
+            write = partial(write_indices, palette=_checked_palette(palette, values))
     with replacing(path) as temporary:
         write(temporary, values)
+
+
+def _checked_palette(palette: ArrayLike, labels: np.ndarray) -> np.ndarray:
+    colors = np.asarray(palette)
+    if colors.ndim != 2 or colors.shape[1] != 3 or len(colors) > 256 or colors.dtype != np.uint8:
+        raise ValueError(
+            f"palette is {colors.dtype}{list(colors.shape)}; it needs uint8 (n, 3), n up to 256"
+        )
+    if labels.max() >= len(colors):
+        raise ValueError(
+            f"labels span [{labels.min()}, {labels.max()}], the palette has {len(colors)} colours; "
+            "write without a palette, or .npy"
+        )
+    return colors
 
 
 _ARRAY = partial(read_array, names=("labels",), expected=_EXPECTED)

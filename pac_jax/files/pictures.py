@@ -8,7 +8,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from pac_jax.files.errors import FileFormatError, Path, reading
 
-__all__ = ["read_image", "read_stored", "write_grey"]
+__all__ = ["read_image", "read_stored", "write_grey", "write_indices"]
 
 _PHOTOGRAPH = "an image such as PNG, JPEG or TIFF"
 _PNG_HEADER = struct.Struct(">8s4x4sIIBB")  # signature, name, width, height, bit depth, colour type
@@ -119,3 +119,10 @@ def _check_sample_format(path: Path, image: Any, expected: str) -> None:
 def write_grey(path: str, values: np.ndarray) -> None:
     """Write (H, W) uint8 or uint16 as a grey PNG."""
     Image.fromarray(values).save(path, format="PNG")
+
+
+def write_indices(path: str, values: np.ndarray, palette: np.ndarray) -> None:
+    """Write (H, W) uint8 as the indices of a palette (n, 3) uint8 in a PNG."""
+    image = Image.fromarray(values).convert("L")
+    image.putpalette(palette.tobytes())
+    image.save(path, format="PNG")

@@ -39,6 +39,7 @@ SUFFIXES: Mapping[str, Suffixes] = MappingProxyType(
             (".flo", ".png", ".npy", ".exr", ".pfm"),
         ),
         "labels": Suffixes((".png", ".npy", ".npz"), (".png", ".npy")),
+        "scores": Suffixes((".npy", ".npz"), ()),
     }
 )
 

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from pac_jax.inputs import Source
 from pac_jax.upsampling.composition import chain, ratio
-from pac_jax.upsampling.given import Source, given, in_form_of
+from pac_jax.upsampling.given import given, in_form_of
 from pac_jax.upsampling.holes import fill, measured_pixels
 from pac_jax.upsampling.image import through
 from pac_jax.upsampling.networks import Model, networks_for

@@ -1,22 +1,18 @@
 """What the caller gave, checked and in one form, and the result in the form of the caller."""
 
-import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from pac_jax import files
+from pac_jax import files, inputs
+from pac_jax.inputs import Source
 
-__all__ = ["Given", "Source", "given", "in_form_of"]
-
-Source = ArrayLike | str | os.PathLike[str]
+__all__ = ["Given", "given", "in_form_of"]
 
 _READERS = {"depth": files.read_depth, "flow": files.read_flow, "labels": files.read_labels}
-# Colours that interpolation has pushed out of their range by rounding.
-_SLACK = 1e-4
 
 
 class Given(NamedTuple):
@@ -46,20 +42,20 @@ def given(target_low: Source, guide: Source, mask: ArrayLike | None, kind: str) 
         FileNotFoundError: there is no such file.
         FileFormatError: a file is damaged, or holds something else.
     """
-    for value, name in ((target_low, "target_low"), (guide, "guide"), (mask, "mask")):
-        if isinstance(value, jax.core.Tracer):
-            raise TypeError(
-                f"{name} is traced; upsample cuts images and compiles programs by itself: call it "
-                "outside of jit, or inside call the network, pac_jax.pretrained.load(...)"
-            )
-    target = _read(target_low, "target_low", _READERS[kind])
+    inputs.check_not_traced(
+        {"target_low": target_low, "guide": guide, "mask": mask},
+        "upsample cuts images and compiles programs by itself: call it outside of jit, or inside "
+        "call the network, pac_jax.pretrained.load(...)",
+    )
+    target = inputs.read(target_low, "target_low", _READERS[kind])
     targets = _batch_of_targets(target, kind)
-    guides = _batch_of_guides(_read(guide, "guide", files.read_image), batched=target.ndim == 4)
+    photographs = inputs.read(guide, "guide", files.read_image)
+    guides = inputs.batch_of_images(photographs, "guide", "target_low", batched=target.ndim == 4)
     if len(guides) != len(targets):
         raise ValueError(
             f"target_low has {len(targets)} images and guide {len(guides)}; they need the same number"
         )
-    masks = None if mask is None else _batch_of_masks(mask, targets)
+    masks = None if mask is None else inputs.batch_of_masks(mask, targets.shape, "target_low")
     return Given(targets, guides, masks, target.ndim, isinstance(target_low, jax.Array))
 
 
@@ -68,19 +64,6 @@ def in_form_of(given: Given, results: np.ndarray) -> np.ndarray | jax.Array:
     shaped = results if given.ndim == 4 else results[0]
     shaped = shaped[..., 0] if given.ndim == 2 else shaped
     return jnp.asarray(shaped) if given.on_device else shaped
-
-
-def _read(value: Source, name: str, reader: Any) -> np.ndarray:
-    if isinstance(value, str | os.PathLike):
-        return reader(value)
-    if isinstance(value, list | tuple | bytes) or not hasattr(value, "__array__"):
-        raise TypeError(
-            f"{name} is a {type(value).__name__}; it needs a NumPy or JAX array or the path of a file"
-        )
-    array = np.asarray(value)
-    if array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape}; it needs at least one pixel")
-    return array
 
 
 def _batch_of_targets(target: np.ndarray, kind: str) -> np.ndarray:
@@ -104,45 +87,4 @@ def _batch_of_targets(target: np.ndarray, kind: str) -> np.ndarray:
         raise TypeError(f"target_low has dtype {target.dtype}; it needs integers or floats")
     else:
         target = target.astype(np.float32)
-    return _four_dimensions(target)
-
-
-def _batch_of_guides(guide: np.ndarray, *, batched: bool) -> np.ndarray:
-    """(N, H, W, 3); grey guides are repeated."""
-    if guide.ndim == 2 and not batched:
-        guide = guide[..., None]
-    if guide.ndim != 3 + batched or guide.shape[-1] not in (1, 3):
-        needed = "(N, H, W, 3) or (N, H, W, 1)" if batched else "(H, W, 3), (H, W, 1) or (H, W)"
-        raise ValueError(f"guide has shape {guide.shape}; with this target_low it needs {needed}")
-    if guide.dtype != np.uint8:
-        if not jnp.issubdtype(guide.dtype, jnp.floating):
-            raise TypeError(
-                f"guide has dtype {guide.dtype}; it needs uint8, or floats in [0, 1]: divide it by "
-                "its largest possible value"
-            )
-        guide = guide.astype(np.float32)
-        low, high = guide.min(), guide.max()
-        if not (low >= -_SLACK and high <= 1 + _SLACK):  # false for NaN, too
-            raise ValueError(
-                f"guide holds floats from {low:g} to {high:g}; it needs [0, 1]: divide values of 0 to "
-                "255 by 255, clip what interpolation has left beyond"
-            )
-    guide = _four_dimensions(guide)
-    return guide if guide.shape[-1] == 3 else np.repeat(guide, 3, axis=-1)
-
-
-def _batch_of_masks(mask: ArrayLike, targets: np.ndarray) -> np.ndarray:
-    """(N, h, w, 1) booleans."""
-    values = np.asarray(mask)
-    if values.dtype.kind not in "buif":
-        raise TypeError(f"mask has dtype {values.dtype}; it needs booleans, or 0 where unmeasured")
-    needed = (*targets.shape[:3], 1)
-    allowed = (needed, needed[:-1], *((needed[1:], needed[1:-1]) if len(targets) == 1 else ()))
-    if values.shape not in allowed:
-        raise ValueError(f"mask has shape {values.shape}; it needs target_low's, {needed[1:-1]}")
-    return values.reshape(needed) != 0
-
-
-def _four_dimensions(array: np.ndarray) -> np.ndarray:
-    array = array[..., None] if array.ndim == 2 else array
-    return array if array.ndim == 4 else array[None]
+    return inputs.four_dimensions(target)

@@ -125,5 +125,8 @@ def test_too_little_memory_names_the_way_out(folder, command, network, monkeypat
     code, _, errors = command(*PAIR, *OUT, "--model", network)
     assert (code, errors) == (
         2,
-        ["pac-jax: out of memory; --tile 512 computes the image in smaller tiles"],
+        [
+            "pac-jax: out of memory; upsample --tile 512 computes smaller tiles, refine needs smaller "
+            "images"
+        ],
     )

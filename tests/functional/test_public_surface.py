@@ -18,9 +18,11 @@ SUBMODULES = {
     "files",
     "filters",
     "functional",
+    "inputs",
     "models",
     "nn",
     "pretrained",
+    "refinement",
     "upsampling",
 }
 # What the module is made of, and not for others.
@@ -59,6 +61,10 @@ SIGNATURES = {
     "upsample": (
         "target_low, guide, factor=None, *, kind='depth', mask=None, model=None, protocol=None, "
         "tile=None, keep_holes=False"
+    ),
+    "refine": (
+        "scores, image, *, probabilities=None, alignment='centers', mask=None, void_label=None, "
+        "steps=5, strength=1.0, return_probabilities=False"
     ),
     "hot_swap": (
         "model, select, *, guide, scale=0.0001, learn_scale=False, affinity=Gaussian(), "
