@@ -30,10 +30,11 @@ class Method(NamedTuple):
 def of_run(folder: Path, report: Callable[[str], None]) -> Method:
     """The network of a run; see `from_run`."""
     saved = from_run(folder, report)
-    predict = nnx.jit(lambda model, image: model(image))
+    graph, state = nnx.split(saved.model)
+    predict = jax.jit(lambda state, image: nnx.merge(graph, state)(image))
 
     def scores(image: np.ndarray) -> np.ndarray:
-        return np.asarray(predict(saved.model, image[None].astype(np.float32) / 255))[0]
+        return np.asarray(predict(state, image[None].astype(np.float32) / 255))[0]
 
     leaves = jax.tree.leaves(nnx.state(saved.model, nnx.Param))
     parameters = sum(int(np.prod(leaf.shape)) for leaf in leaves)

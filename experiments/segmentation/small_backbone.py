@@ -20,7 +20,7 @@ class SmallFCN(nnx.Module):
     """Scores at strides 8 and 16, added and interpolated to the image's size, as FCN-8s does.
 
     Stages of strides 2, 4, 8 and 16, the last two with residual blocks; the last also sees its mean
-    over the image. 0.9 million parameters with the usual widths.
+    over the image. 1.3 million parameters with the usual widths.
 
     Args:
         classes: L.
