@@ -124,10 +124,16 @@ _SMALL_CRF: dict[str, Any] = {
     "crf_weight": 0.1,
 }
 _FIRST_STAGE = dataclasses.replace(
-    _FINE, **_SMALL_CRF, trained="crf", steps=500, learning_rate=1e-2, warmup_steps=20
+    _FINE,
+    **_SMALL_CRF,
+    trained="crf",
+    steps=500,
+    batch_size=2,
+    learning_rate=1e-2,
+    warmup_steps=20,
 )
 _SECOND_STAGE = dataclasses.replace(
-    _FINE, **_SMALL_CRF, steps=500, learning_rate=3e-4, warmup_steps=20
+    _FINE, **_SMALL_CRF, steps=500, batch_size=2, learning_rate=3e-4, warmup_steps=20
 )
 
 # The paper's settings for VOC: crops of 449, one at a time; the CRF alone for 40 epochs of the 1112

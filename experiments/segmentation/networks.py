@@ -14,9 +14,8 @@ from pac_jax.models import FCN8s, bgr_minus_mean, normalized_rgb, pac_fcn
 
 # The paper's guide: colours of 0 to 255 over 30, with a learned scale per channel.
 _COLOR_SCALE = 255 / 30
-# What is swapped in the small backbone, and the activation that guides it.
-SMALL_SWAPS = ("blocks8.1.second", "blocks16.2.second")
-SMALL_GUIDE = "stage4"
+# What is swapped in the small backbone: its last upsampling, guided by the image.
+SMALL_SWAPS = ("upsampling",)
 _VALUES = {
     "unit": lambda images: images,
     "bgr_minus_mean": lambda images: bgr_minus_mean(255 * images),
@@ -51,7 +50,7 @@ class Segmenter(nnx.Module):
         scores = self.backbone(_VALUES[self.values](images), **options)
         if self.crf is None:
             return scores
-        return self.crf(scores, _COLOR_SCALE * images)
+        return self.crf(scores, _colors(images))
 
 
 def build(config: Config) -> Segmenter:
@@ -74,10 +73,14 @@ def swapped(backbone: nnx.Module, config: Config) -> pac_jax.nn.HotSwapped:
     return pac_jax.hot_swap(
         backbone,
         SMALL_SWAPS,
-        guide=SMALL_GUIDE,
+        guide=_colors,
         scale=config.guide_scale,
         learn_scale=config.learn_guide_scale,
     )
+
+
+def _colors(images: jax.Array) -> jax.Array:
+    return _COLOR_SCALE * images
 
 
 def new_crf(config: Config) -> crf.PacCRF | None:
