@@ -8,7 +8,7 @@ from flax import nnx
 from rich.console import Console
 
 from experiments.segmentation.config import Config
-from experiments.segmentation.learning import transform
+from experiments.segmentation.learning import learned, transform
 from experiments.segmentation.losses import cross_entropy
 from experiments.segmentation.networks import Segmenter, build, split
 from experiments.segmentation.saved_runs import adapted, saved
@@ -54,10 +54,7 @@ def train(
 
 def _loss(config: Config, graph: nnx.GraphDef, rest: nnx.State) -> Loss:
     def loss(parameters: nnx.State, batch: Batch, setting: None) -> jax.Array:
-        model = nnx.merge(graph, parameters, rest)
-        if config.trained == "crf":
-            backbone = nnx.state(model.backbone)
-            nnx.update(model.backbone, jax.tree.map(jax.lax.stop_gradient, backbone))
+        model = nnx.merge(graph, learned(config, parameters), rest)
         scores = model(batch.images, **_randomness(config, batch))
         return cross_entropy(scores, batch.labels, config.label_set.void)
 
