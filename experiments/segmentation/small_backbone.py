@@ -66,7 +66,7 @@ class SmallFCN(nnx.Module):
             use_bias=False,
             rngs=rngs,
         )
-        self.upsampling.kernel = Fixed(_bilinear(classes))
+        self.upsampling.kernel = Fixed(_bilinear(classes))  # type: ignore[assignment]
 
     def __call__(self, images: jax.Array) -> jax.Array:
         """Class scores of images.
