@@ -11,6 +11,12 @@ def run(options: argparse.Namespace) -> int:
     arrays = convert.load_checkpoint(options.checkpoint)
     model: Any
     arguments: dict[str, Any]
+    if any(name.removeprefix("backbone.") == "score_fr.weight" for name in arrays):
+        raise ValueError(
+            f"{options.checkpoint} is a segmentation network, which upsamples nothing; in Python, "
+            "pac_jax.convert.fcn_from_torch(path, name) loads it, with the original's name of it, "
+            "such as 'fcn8s_crfi5p4d5641p4d5161'"
+        )
     if any(name.startswith("branch_joint.") for name in arrays):
         if options.factor is None:
             raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 
 __all__ = [
     "CONV_AXES",
+    "LINEAR_AXES",
     "TRANSPOSED_AXES",
     "Arrays",
     "Source",
@@ -30,6 +31,7 @@ _SAFE_TORCH = (2, 6)
 # transposed layer stores (in, out, height, width) and does not flip its kernel, nor do we.
 CONV_AXES = (2, 3, 1, 0)
 TRANSPOSED_AXES = (2, 3, 0, 1)
+LINEAR_AXES = (1, 0)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -111,7 +113,7 @@ def fill(layers: list[tuple[str, Any]], arrays: Arrays, axes: tuple[int, ...]) -
     """Set kernel and bias, if there is one, of every layer, once all shapes are known to fit."""
     wrong = []
     for name, layer in layers:
-        needed = tuple(layer.kernel.shape[axes.index(axis)] for axis in range(4))
+        needed = tuple(layer.kernel.shape[axes.index(axis)] for axis in range(len(axes)))
         shapes = {f"{name}.weight": needed}
         bias = getattr(layer, "bias", None)
         if bias is not None:

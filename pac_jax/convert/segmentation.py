@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 
 from pac_jax.convert.checkpoints import (
     CONV_AXES,
+    LINEAR_AXES,
     TRANSPOSED_AXES,
     Arrays,
     Source,
@@ -39,8 +40,7 @@ _NAME = re.compile(rf"({'|'.join(_BACKBONES)})(?:_crfi(\d+)(l?)((?:{_TERM})+))?"
 _MIXINGS = {"4d": "4d", "2d": "2d", "0d": "pott"}
 
 _VGG16 = [[f"conv{b}_{n}" for n in range(1, c + 1)] for b, c in enumerate((2, 2, 3, 3, 3), 1)]
-_CONVS = {
-    "fc6": "fc6",
+_PER_PIXEL = {
     "fc7": "fc7",
     "score_fr": "score_fc7",
     "score_pool4": "score_block4",
@@ -159,7 +159,7 @@ def _backbone(
     arrays: Arrays, kind: str, options: dict[str, Any], implementation: str | None
 ) -> FCN8s | HotSwapped:
     """FCN-8s or PAC-FCN with these arrays."""
-    convs = [*(conv for block in _VGG16 for conv in block), *_CONVS]
+    convs = [*(conv for block in _VGG16 for conv in block), "fc6", *_PER_PIXEL]
     needed = {f"{conv}.{part}" for conv in convs for part in ("weight", "bias")}
     check_same_names(arrays, needed | {f"{layer}.weight" for layer in _UPSAMPLING})
     model = nnx.eval_shape(  # nothing is drawn, since every parameter is about to be set
@@ -176,8 +176,12 @@ def _backbone(
     layers: list[tuple[str, Any]] = []
     for names, block in zip(_VGG16, model.vgg16.blocks, strict=True):
         layers += zip(names, block.convs, strict=True)
-    layers += [(name, getattr(model, ours)) for name, ours in _CONVS.items()]
-    fill(layers, arrays, CONV_AXES)
+    fill([*layers, ("fc6", model.fc6)], arrays, CONV_AXES)
+    matrices = {}
+    for name in (f"{layer}.weight" for layer in _PER_PIXEL):
+        matrices[name] = arrays[name].reshape(dimension(arrays, name, 0), -1)
+    per_pixel = [(name, getattr(model, ours)) for name, ours in _PER_PIXEL.items()]
+    fill(per_pixel, {**arrays, **matrices}, LINEAR_AXES)
     # PyTorch's transposed layers turn their kernels around. PAC-FCN's checkpoints hold a last one
     # that is not used.
     upsampling = list(zip(_UPSAMPLING, model.upsampling, strict=False))

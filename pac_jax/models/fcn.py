@@ -66,7 +66,8 @@ class FCN8s(nnx.Module):
 
     Attributes:
         vgg16: `VGG16`.
-        fc6: `nnx.Conv`, like fc7 and the score layers `score_fc7`, `score_block4`, `score_block3`.
+        fc6: `nnx.Conv`.
+        fc7: `nnx.Linear`, like the score layers `score_fc7`, `score_block4`, `score_block3`.
         upsampling: `nnx.List` of two `UpsamplingConv`, and a third where the last is learned.
 
     Raises:
@@ -124,12 +125,13 @@ class FCN8s(nnx.Module):
         hidden: dict[str, Any] = {"kernel_init": nnx.initializers.he_normal(), **options}
         border = (paddings.fc6, paddings.fc6)
         self.fc6 = nnx.Conv(features[4], hidden_features, (7, 7), padding=(border,) * 2, **hidden)
-        self.fc7 = nnx.Conv(hidden_features, hidden_features, (1, 1), **hidden)
+        # 1 x 1 convolutions are matrix products: as nnx.Conv, fc7 took XLA 20 s on the CPU.
+        self.fc7 = nnx.Linear(hidden_features, hidden_features, **hidden)
         self.dropout = nnx.Dropout(dropout_rate)
         scores: dict[str, Any] = {"kernel_init": nnx.initializers.zeros, **options}
-        self.score_fc7 = nnx.Conv(hidden_features, classes, (1, 1), **scores)
-        self.score_block4 = nnx.Conv(features[3], classes, (1, 1), **scores)
-        self.score_block3 = nnx.Conv(features[2], classes, (1, 1), **scores)
+        self.score_fc7 = nnx.Linear(hidden_features, classes, **scores)
+        self.score_block4 = nnx.Linear(features[3], classes, **scores)
+        self.score_block3 = nnx.Linear(features[2], classes, **scores)
         strides = (2, 2, 8) if last == "learned" else (2, 2)
         self.upsampling = nnx.List(
             [
@@ -170,6 +172,8 @@ class FCN8s(nnx.Module):
             scores = self.upsampling[2](scores)
         else:
             scores = resize(scores, (8 * scores.shape[1], 8 * scores.shape[2]))
+            # Its samples' centres lie as those of a transposed convolution that trims 4.
+            start += _PADDINGS[self.padding].upsampling[2] - 4
         height, width = images.shape[1:3]
         return scores[:, start : start + height, start : start + width]
 

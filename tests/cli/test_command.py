@@ -110,6 +110,17 @@ def test_convert_asks_for_the_factor_of_a_djif(folder, command):
     assert pretrained.read("djif.safetensors").factor == 8
 
 
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+def test_convert_says_what_loads_a_segmentation_network(folder, command, prefix):
+    torch = pytest.importorskip("torch")
+    torch.save({f"{prefix}score_fr.weight": torch.zeros(2, 3, 1, 1)}, "fcn8s.pth")
+    code, _, errors = command("convert", "fcn8s.pth", "-o", "fcn8s.safetensors")
+    assert code == 2
+    assert len(errors) == 1
+    assert "fcn_from_torch(path, name) loads it" in errors[0]
+    assert not (folder / "fcn8s.safetensors").exists()
+
+
 def test_an_interrupted_run_leaves_only_whole_files(folder, network):
     for name in ("depths", "photos"):
         (folder / name).mkdir()
