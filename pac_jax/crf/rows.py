@@ -5,6 +5,8 @@ affinity is (N, *spatial[:-1], T, spatial[-1]). Fast going forward. Their deriva
 operators, whose reverse pass over the taps is faster than that of these sums and holds less.
 """
 
+import itertools
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import jax
@@ -20,6 +22,10 @@ from pac_jax.functional.pool import pac_pool_with_affinity
 # A band's products with the kernel of one row of taps are written, and read again at once: half of
 # the second-level cache of current CPUs.
 _BAND_BYTES = 2**20
+
+# Rows of zeros cost as much as others. Where a window's reach adds more than this share of rows, the
+# image is instead cut into segments whose taps all lie inside, each a loop of its own to compile.
+_MOST_PADDING = 0.25
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -65,7 +71,7 @@ def _gaussian_affinity_jvp(
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def pool(window: Ints, dilation: int, inputs: jax.Array, affinity: jax.Array) -> jax.Array:
-    """The sum over the taps of affinity times input: one pass, all taps in one loop.
+    """The sum over the taps of affinity times input: all taps in one loop over the pixels.
 
     Args:
         window: taps per dimension.
@@ -76,14 +82,46 @@ def pool(window: Ints, dilation: int, inputs: jax.Array, affinity: jax.Array) ->
     Returns:
         Of the inputs' shape.
     """
-    padded = _padded(inputs, window, dilation)
-    total = jnp.zeros_like(inputs)
-    for number, tap in enumerate(np.ndindex(*window)):
-        *lead, last = (dilation * offset for offset in tap)
-        starts = (0, *lead, 0, last)
-        sample = lax.slice(padded, starts, tuple(np.add(starts, inputs.shape)))
-        total = total + affinity[..., number : number + 1, :] * sample
-    return total
+    if inputs.ndim == 3:  # one dimension is a single row
+        return pool((1, *window), dilation, inputs[:, None], affinity[:, None])[:, 0]
+    height = inputs.shape[-3]
+    reach = [dilation * (taps // 2) for taps in window]
+    if 2 * reach[-2] > _MOST_PADDING * height:
+        reach[-2] = 0
+    padded = _padded(inputs, reach)
+    segments = []
+    for first, last, inside in _segments(height, reach[-2], window[-2], dilation):
+        lead = (inputs.shape[0], *inputs.shape[1:-3], last - first)
+        total = jnp.zeros((*lead, *inputs.shape[-2:]), inputs.dtype)
+        of_segment = lax.slice_in_dim(affinity, first, last, axis=affinity.ndim - 3)
+        for number, tap in enumerate(np.ndindex(*window)):
+            if tap[-2] not in inside:
+                continue
+            *outer, row, along = (dilation * offset for offset in tap)
+            row += first + reach[-2] - dilation * (window[-2] // 2)
+            starts = (0, *outer, row, 0, along)
+            sample = lax.slice(padded, starts, tuple(np.add(starts, total.shape)))
+            total = total + of_segment[..., number : number + 1, :] * sample
+        segments.append(total)
+    return jnp.concatenate(segments, axis=-3)
+
+
+def _segments(
+    height: int, padding: int, taps: int, dilation: int
+) -> Iterator[tuple[int, int, list[int]]]:
+    """Rows from which on others of the taps meet the image and its padding, up to which, and these."""
+    offsets = [dilation * (tap - taps // 2) for tap in range(taps)]
+    changes = {
+        edge for offset in offsets for edge in (-padding - offset, height + padding - offset)
+    }
+    edges = sorted({0, height} | {edge for edge in changes if 0 < edge < height})
+    for first, last in itertools.pairwise(edges):
+        inside = [
+            tap
+            for tap, offset in enumerate(offsets)
+            if first + offset >= -padding and last + offset <= height + padding
+        ]
+        yield first, last, inside
 
 
 @pool.defjvp
@@ -138,7 +176,7 @@ def conv(
     row_bytes = along * features * padded_width * inputs.dtype.itemsize
     band = max(1, min(height, _BAND_BYTES // row_bytes))
     missing = -height % band
-    padded = _padded(inputs, window, dilation, missing)
+    padded = _padded(inputs, [dilation * (taps // 2) for taps in window], missing)
     affinity = _pad_axis(affinity, affinity.ndim - 3, 0, missing)
     # (*lead_window, taps along the row and features, channels)
     kernels = jnp.moveaxis(kernel, -1, -2).reshape(*lead_window, along * features, channels)
@@ -203,9 +241,8 @@ def _windows_last(affinity: jax.Array, window: Ints) -> jax.Array:
     return last.reshape(*last.shape[:-1], *window)
 
 
-def _padded(inputs: jax.Array, window: Ints, dilation: int, more: int = 0) -> jax.Array:
-    """Zeros around the image, as far as the window reaches, and more of them after its last row."""
-    reach = [dilation * (taps // 2) for taps in window]
+def _padded(inputs: jax.Array, reach: Sequence[int], more: int = 0) -> jax.Array:
+    """Zeros around the image, so many along each dimension, and more of them after its last row."""
     config = [(0, 0, 0), *((r, r, 0) for r in reach[:-1]), (0, 0, 0), (reach[-1], reach[-1], 0)]
     padded = lax.pad(inputs, jnp.zeros((), inputs.dtype), config)
     return _pad_axis(padded, padded.ndim - 3, 0, more)
