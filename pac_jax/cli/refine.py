@@ -83,5 +83,5 @@ def _draw(path: Path, image: np.ndarray, before: np.ndarray, after: np.ndarray) 
 
 def _over(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The labels' colours over the photograph, in [0, 1]."""
-    colors = files.VOC_PALETTE[labels % len(files.VOC_PALETTE)] / 255
+    colors = files.VOC_PALETTE[labels] / 255
     return _VISIBLE * colors + (1 - _VISIBLE) * image
