@@ -75,9 +75,9 @@ def simulated_scores(
     present = present[(present >= 0) & (present < classes)]
     for _ in range(generator.poisson(errors.blobs)):
         # Mostly one of the classes that are there, sometimes any.
-        label = generator.choice(present if generator.uniform() < 0.7 else classes)
+        favoured = int(generator.choice(present if generator.uniform() < 0.7 else classes))
         strength = severity * errors.margin * generator.uniform(0.3, 1.2)
-        scores[..., label] += strength * _bump(small, generator)
+        scores[..., favoured] += strength * _bump(small, generator)
     return scores
 
 

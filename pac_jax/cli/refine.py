@@ -83,5 +83,5 @@ def _draw(path: Path, image: np.ndarray, before: np.ndarray, after: np.ndarray) 
 
 def _over(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The labels' colours over the photograph, in [0, 1]."""
-    colors = files.voc_palette()[labels % 256] / 255
+    colors = files.voc_palette()[labels] / 255
     return _VISIBLE * colors + (1 - _VISIBLE) * image

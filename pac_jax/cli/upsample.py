@@ -71,7 +71,8 @@ def _one(job: Job, options: argparse.Namespace, clock: Clock) -> None:
     if options.kind == "depth":
         files.write_depth(job.output, result, scale=options.scale)
     else:
-        {"flow": files.write_flow, "labels": files.write_labels}[options.kind](job.output, result)
+        write = files.write_flow if options.kind == "flow" else files.write_labels
+        write(job.output, result)
     if job.preview:
         _draw(job.preview, target, guide, result, options.kind)
     if options.verbose:

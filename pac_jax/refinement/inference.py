@@ -42,7 +42,8 @@ def infer(
     """
     # Probabilities are interpolated before their logarithm is taken: that of a single tiny one
     # would outweigh its neighbours.
-    scores = resized(scores, images.shape[1:3], alignment)
+    height, width = images.shape[1:3]
+    scores = resized(scores, (height, width), alignment)
     if images.dtype == jnp.uint8:
         images = images.astype(jnp.float32) / 255
     start = initial_weights(pairwise, scores.shape[-1])

@@ -29,7 +29,7 @@ def test_help_imports_no_jax():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["", "upsample", "demo", "models", "convert"])
+@pytest.mark.parametrize("command", ["", "upsample", "refine", "demo", "models", "convert"])
 def test_help_explains_every_option(command, capsys):
     with pytest.raises(SystemExit) as stop:
         build_parser().parse_args([command, "--help"] if command else ["--help"])
