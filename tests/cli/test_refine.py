@@ -35,7 +35,7 @@ def test_it_writes_what_the_function_gives_in_a_palette(place, command):
     np.testing.assert_array_equal(files.read_labels("labels.png"), wanted)
     with Image.open("labels.png") as image:
         assert image.mode == "P"
-        np.testing.assert_array_equal(image.convert("RGB"), files.VOC_PALETTE[wanted])
+        np.testing.assert_array_equal(image.convert("RGB"), files.voc_palette()[wanted])
     assert {path.name for path in place.iterdir()} == {"labels.png", "photo.png", "scores.npy"}
     command(*PAIR, "-o", "labels.npy")
     np.testing.assert_array_equal(np.load("labels.npy"), wanted)

@@ -4,24 +4,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pac_jax.files import VOC_PALETTE, FileFormatError, read_labels, read_scores, write_labels
+from pac_jax.files import FileFormatError, read_labels, read_scores, voc_palette, write_labels
 
 
 def test_the_palette_is_vocs():
     """As published: background, aeroplane, bicycle, ..., person, tvmonitor, void."""
     colors = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 4: (0, 0, 128), 8: (64, 0, 0),
               15: (192, 128, 128), 20: (0, 64, 128), 255: (224, 224, 192)}  # fmt: skip
-    assert {label: tuple(VOC_PALETTE[label].tolist()) for label in colors} == colors
-    assert len(np.unique(VOC_PALETTE, axis=0)) == 256
+    assert {label: tuple(voc_palette()[label].tolist()) for label in colors} == colors
+    assert len(np.unique(voc_palette(), axis=0)) == 256
 
 
 def test_a_palette_shows_colours_and_keeps_the_labels(tmp_path):
     labels = np.array([[0, 20, 3], [255, 15, 0]])
-    write_labels(tmp_path / "l.png", labels, VOC_PALETTE)
+    write_labels(tmp_path / "l.png", labels, voc_palette())
     np.testing.assert_array_equal(read_labels(tmp_path / "l.png"), labels)
     with Image.open(tmp_path / "l.png") as image:
-        np.testing.assert_array_equal(image.convert("RGB"), VOC_PALETTE[labels])
-    write_labels(tmp_path / "l.npy", labels, VOC_PALETTE)
+        np.testing.assert_array_equal(image.convert("RGB"), voc_palette()[labels])
+    write_labels(tmp_path / "l.npy", labels, voc_palette())
     np.testing.assert_array_equal(read_labels(tmp_path / "l.npy"), labels)
 
 
@@ -29,7 +29,7 @@ def test_a_palette_shows_colours_and_keeps_the_labels(tmp_path):
     ("labels", "palette", "message"),
     [
         ([[0, 2]], np.zeros((2, 3), np.uint8), "the palette has 2 colours"),
-        ([[0, 300]], VOC_PALETTE, r"labels span \[0, 300\], the palette has 256 colours"),
+        ([[0, 300]], voc_palette(), r"labels span \[0, 300\], the palette has 256 colours"),
         ([[0, 1]], np.zeros((2, 3)), r"palette is float64\[2, 3\]; it needs uint8 \(n, 3\)"),
         ([[0, 1]], np.zeros(6, np.uint8), r"palette is uint8\[6\]"),
     ],
