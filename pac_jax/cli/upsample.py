@@ -44,6 +44,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.no_cache:
         keep_programs()
     clock.listen()
+    import pac_jax.upsampling  # noqa: F401  what takes long to import belongs to the start
+
     if options.verbose:
         print(f"start-up: {clock.elapsed():.2f} s")
     one = partial(_one, options=options, clock=clock)

@@ -1,5 +1,6 @@
 """PacUpsampler: a network says what interpolation misses, learned filters sharpen, the data stay."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -180,8 +181,9 @@ class PacUpsampler(nnx.Module):
         guide = resize(guide, full_size(target_low.shape[1:3], size, self.factor))
         guide = guide - 0.5
         shift = mirror_shift(self.factor, self.protocol)
+        graph, state = nnx.split(self)
         results = [
-            view.back(self._upsample(view.of(target_low, 0), view.of(guide, shift)), shift)
+            view.back(_of_view(graph, state, view.of(target_low, 0), view.of(guide, shift)), shift)
             for view in VIEWS[: self.views]
         ]
         return resize(sum(results[1:], results[0]) / self.views, size)
@@ -227,6 +229,13 @@ class PacUpsampler(nnx.Module):
             return target
         missing = target_low - downsample(target, self.factor, self.protocol)
         return target + interpolate(missing, self.factor, self.protocol, "linear")
+
+
+@partial(jax.jit, static_argnums=0)  # so that views of one shape are traced once
+def _of_view(
+    graph: nnx.GraphDef, state: nnx.State, target_low: jax.Array, guide: jax.Array
+) -> jax.Array:
+    return nnx.merge(graph, state)._upsample(target_low, guide)
 
 
 def local_statistics(target_low: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -3,6 +3,8 @@
 A network that knows where the samples lie and what each of them averages does not have to guess.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,6 +59,8 @@ def downsample(target: jax.Array, factor: int, protocol: str) -> jax.Array:
     )
 
 
+# Compiled as one, and so traced once where a network interpolates again and again.
+@partial(jax.jit, static_argnames=("factor", "protocol", "method"))
 def interpolate(target_low: jax.Array, factor: int, protocol: str, method: str) -> jax.Array:
     """Interpolate between a protocol's samples, each where it lies.
 
