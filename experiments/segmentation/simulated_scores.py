@@ -112,8 +112,8 @@ def _accuracy(maps: Sequence[np.ndarray], classes: int, errors: Errors, seed: in
         scores = simulated_scores(labels, classes, errors, np.random.default_rng((seed, number)))
         valid = (labels >= 0) & (labels < classes)
         found = resized(scores, labels.shape, "corners").argmax(-1)
-        right += np.count_nonzero((found == labels) & valid)
-        counted += np.count_nonzero(valid)
+        right += int(np.count_nonzero((found == labels) & valid))
+        counted += int(np.count_nonzero(valid))
     return right / counted
 
 

@@ -8,11 +8,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pac_jax.files.atomic import replacing
+from pac_jax.files.palette import VOC_PALETTE
 
-__all__ = ["Colours", "panels", "rows", "save"]
+__all__ = ["Colours", "overlay", "panels", "rows", "save"]
 
 _WIDTH, _TITLE, _GAP = 480, 24, 6
 _UNKNOWN = 128
+_LABELS = 0.65  # share of their colours over a photograph
 # Dark blue, teal, green, yellow, near white: rising in lightness, so it also reads in grey.
 _STOPS = np.array(
     [[24, 16, 64], [33, 64, 140], [26, 122, 150], [72, 176, 104], [222, 212, 66], [255, 250, 222]]
@@ -72,6 +74,12 @@ class Colours:
 def _between(position: np.ndarray, stops: np.ndarray) -> np.ndarray:
     places = np.linspace(0, 1, len(stops))
     return np.stack([np.interp(position, places, stops[:, c]) for c in range(3)], axis=-1)
+
+
+def overlay(photograph: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Labels 0 to 255 in VOC's colours over the photograph: (H, W, 3) uint8."""
+    colours = _LABELS * VOC_PALETTE[labels] + (1 - _LABELS) * photograph
+    return colours.round().astype(np.uint8)
 
 
 def panels(images: Sequence[tuple[str, np.ndarray]], width: int = _WIDTH) -> Image.Image:

@@ -11,9 +11,7 @@ from pac_jax.cli.batch import run_jobs, told
 from pac_jax.cli.cache import keep_programs
 from pac_jax.cli.clock import Clock
 from pac_jax.cli.pairs import Job, jobs_for
-from pac_jax.cli.pictures import panels, save
-
-_VISIBLE = 0.65  # of the labels' colours over the photograph
+from pac_jax.cli.pictures import overlay, panels, save
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,13 +73,10 @@ def _one(job: Job, options: argparse.Namespace, clock: Clock) -> None:
 
 
 def _draw(path: Path, image: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
-    images = [("photograph", image), ("by the scores alone", _over(image, before))]
-    images.append(("refined", _over(image, after)))
-    shown = [(title, (255 * values).round().astype(np.uint8)) for title, values in images]
-    save(panels(shown), path)
-
-
-def _over(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The labels' colours over the photograph, in [0, 1]."""
-    colors = files.voc_palette()[labels] / 255
-    return _VISIBLE * colors + (1 - _VISIBLE) * image
+    photograph = (255 * image).round().astype(np.uint8)
+    images = [
+        ("photograph", photograph),
+        ("by the scores alone", overlay(photograph, before)),
+        ("refined", overlay(photograph, after)),
+    ]
+    save(panels(images), path)

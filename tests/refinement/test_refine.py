@@ -1,5 +1,7 @@
 """`pac_jax.refine`: the inference that it is, what goes in and out, and what is refused."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from PIL import Image
 
 import pac_jax
-from pac_jax.refinement.terms import STEPS, TERMS
+from pac_jax.refinement.terms import STEPS, TERMS, RefinementTerm
 from tests.refinement.test_resizing import looped
 
 CLASSES = 4
@@ -47,14 +49,14 @@ def spatial(window):
     return values
 
 
-def oracle(scores, image, mask, steps):
+def oracle(scores, image, mask, steps, terms=TERMS):
     """Mean-field inference with the terms that ship, in loops and float64."""
     scores, image = scores.astype(np.float64), image / 255.0
     logits = scores
     for _ in range(steps):
         q = shares_of(logits) * (1 if mask is None else mask[..., None])
         logits = scores.copy()
-        for term, deviation in TERMS:
+        for term, deviation in terms:
             small, low = block_mean(q, term.blur)
             guide, _ = block_mean(image / deviation, term.blur)
             message, filter_ = np.zeros_like(small), spatial(term.window)
@@ -76,19 +78,23 @@ def oracle(scores, image, mask, steps):
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_it_is_the_inference_it_says(masked):
-    """Beside loops; smooth images, so that every term has something to say."""
-    size = (13, 18)
+    """Beside loops; an image of two nearly flat parts, large enough for every term to speak."""
+    size = (29, 34)
     scores = drawn(size=size)
-    y, x = np.mgrid[: size[0], : size[1]]
-    image = np.stack([5 * y, 3 * x, y + x], -1).astype(np.uint8)
+    image = np.where(np.arange(34)[:, None] < 20, 80, 95) + np.zeros((*size, 3), int)
+    image = (image + np.random.default_rng(2).integers(0, 5, image.shape)).astype(np.uint8)
     mask = np.random.default_rng(3).uniform(size=size) > 0.3 if masked else None
     labels, shares = pac_jax.refine(
-        scores, image, mask=mask, steps=2, probabilities=False, return_probabilities=True
+        scores, image, mask=mask, steps=2, strength=0.2, return_probabilities=True
     )
-    expected = shares_of(oracle(scores, image, mask, 2))
-    np.testing.assert_allclose(shares, expected, atol=2e-5)
-    np.testing.assert_array_equal(labels, expected.argmax(-1))
-    assert np.abs(expected - shares_of(scores)).max() > 0.05  # it does something
+    weaker = [RefinementTerm(replace(t, weight=0.2 * t.weight), d) for t, d in TERMS]
+    expected = shares_of(oracle(scores, image, mask, 2, weaker))
+    np.testing.assert_allclose(shares, expected, atol=1e-4)
+    assert (labels == expected.argmax(-1)).mean() > 0.999
+    for left_out in range(len(TERMS)):
+        others = [term for number, term in enumerate(weaker) if number != left_out]
+        without = shares_of(oracle(scores, image, mask, 2, others))
+        assert np.abs(without - expected).max() > 0.01  # a hundred times the tolerance
 
 
 def test_noise_within_a_colour_goes_and_the_border_moves_to_the_images():
