@@ -71,8 +71,8 @@ _REFINE = """\
 Turn class scores of any segmentation network into a label map that follows the photograph.
 
 Every pixel listens to pixels of like colour near and far (mean-field inference in a CRF); nothing
-is trained. Scores are floats (h, w, classes), logits or probabilities, as large as the photograph or
-smaller by the network's stride.
+is trained. Scores are floats (h, w, classes), logits or probabilities, as large as the photograph,
+or smaller by the network's stride.
 """
 
 _REFINE_EXAMPLES = """\

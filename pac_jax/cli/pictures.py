@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pac_jax.files.atomic import replacing
-from pac_jax.files.palette import VOC_PALETTE
+from pac_jax.files.palette import voc_palette
 
 __all__ = ["Colours", "overlay", "panels", "rows", "save"]
 
@@ -78,7 +78,7 @@ def _between(position: np.ndarray, stops: np.ndarray) -> np.ndarray:
 
 def overlay(photograph: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Labels 0 to 255 in VOC's colours over the photograph: (H, W, 3) uint8."""
-    colours = _LABELS * VOC_PALETTE[labels] + (1 - _LABELS) * photograph
+    colours = _LABELS * voc_palette()[labels] + (1 - _LABELS) * photograph
     return colours.round().astype(np.uint8)
 
 
