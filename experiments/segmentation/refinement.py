@@ -20,16 +20,16 @@ from rich.console import Console
 
 import pac_jax
 from experiments.benchmarks.report import describe_commit
-from experiments.joint_upsampling.errors import RunError, one_line_errors
-from experiments.joint_upsampling.run_folder import write_atomically
 from experiments.joint_upsampling.tables import aligned, shortened
+from experiments.segmentation.full_crf import Settings, approximate
 from experiments.segmentation.metrics import confusion, mean_iou, pixel_accuracy
+from experiments.training.errors import RunError, one_line_errors
+from experiments.training.run_folder import write_atomically
 from pac_jax import files
 from pac_jax.refinement.resizing import resized
 
-__all__ = ["Pictured", "full_crf", "labelled_scores"]
+__all__ = ["Pictured", "labelled_scores"]
 
-_SMALLEST_PROBABILITY = 1e-8
 _VOID = 255
 
 
@@ -66,7 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
         samples = labelled_scores(given.data)
         methods: dict[str, Method] = {"scores alone": lambda one: one.scores.argmax(-1)}
         if find_spec("pydensecrf"):
-            methods["full CRF (pydensecrf2)"] = lambda one: full_crf(one.image, one.scores)
+            infer = approximate(Settings())
+            methods["full CRF (pydensecrf2)"] = lambda one: infer(one.scores, one.image).argmax(-1)
         else:
             console.print(
                 'no pydensecrf2: its row is left out (pip install -e ".[peers]")', markup=False
@@ -103,26 +104,6 @@ def labelled_scores(folder: Path) -> list[Pictured]:
             "NAME_labels.png"
         )
     return found
-
-
-def full_crf(image: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Labels (H, W) by pydensecrf2's fully connected CRF, with DeepLab's settings.
-
-    Args:
-        image: (H, W, 3) uint8.
-        scores: (H, W, L) logits.
-    """
-    from pydensecrf import densecrf
-
-    height, width, classes = scores.shape
-    shares = np.exp(scores - scores.max(-1, keepdims=True))
-    shares /= shares.sum(-1, keepdims=True)
-    energy = -np.log(np.maximum(shares, _SMALLEST_PROBABILITY)).reshape(-1, classes).T
-    crf = densecrf.DenseCRF2D(width, height, classes)
-    crf.setUnaryEnergy(np.array(energy, np.float32, order="C"))
-    crf.addPairwiseGaussian(sxy=3, compat=3)
-    crf.addPairwiseBilateral(sxy=67, srgb=5, rgbim=np.array(image, order="C"), compat=4)
-    return np.array(crf.inference(5)).reshape(classes, height, width).argmax(0)
 
 
 def _refined(one: Pictured) -> np.ndarray:

@@ -19,12 +19,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from experiments.joint_upsampling.errors import RunError, one_line_errors
-from experiments.joint_upsampling.run_folder import write_atomically
 from experiments.joint_upsampling.tables import aligned
 from experiments.scenes import OBJECT_KINDS, SceneConfig, render_batch
 from experiments.segmentation.metrics import confusion, mean_iou, pixel_accuracy
 from experiments.segmentation.simulated_scores import Errors, severity_for, simulated_scores
+from experiments.training.errors import RunError, one_line_errors
+from experiments.training.run_folder import write_atomically
 from pac_jax import files
 from pac_jax.crf.terms import PairwiseTerm
 from pac_jax.refinement.inference import infer
