@@ -3,8 +3,8 @@
     python -m experiments.segmentation.benchmark --data ../shared/data/camvid --split val \
         --run runs/small_camvid runs/small_camvid_crf --full-crf full_crf.json --out results
 
-Of the first run also the scores refined by the full CRF are measured, with the settings of the file:
-approximate by pydensecrf2, and exact. `--export` writes every label map as a palette PNG.
+Of the first run also the scores refined by the full CRF are measured, with the settings of the file,
+by pydensecrf2, and with `--exact-reduced` exactly. `--export` writes every label map as a palette PNG.
 """
 
 import argparse
@@ -35,8 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--exact-reduced",
         type=int,
-        default=2,
-        help="the exact CRF averages over blocks of this many pixels first (default: 2)",
+        help="measure the exact full CRF, too, averaging over blocks of this many pixels first",
     )
     parser.add_argument("--count", type=int, help="number of images (default: all)")
     parser.add_argument("--pictures", type=int, default=4, help="of how many images (default: 4)")
@@ -73,13 +72,13 @@ def run(given: argparse.Namespace, console: Console) -> None:
     report(console, (given.out / "scores.md").read_text())
 
 
-def _with_full_crf(method: Method, path: Path, reduce: int) -> list[Method]:
+def _with_full_crf(method: Method, path: Path, reduce: int | None) -> list[Method]:
     settings = read_settings(path)
-    exactly = f"exact full CRF (1 / {reduce} size)" if reduce > 1 else "exact full CRF"
-    return [
-        then(method, f"{method.name} + pydensecrf2", approximate(settings)),
-        then(method, f"{method.name} + {exactly}", exact(settings, reduce)),
-    ]
+    methods = [then(method, f"{method.name} + pydensecrf2", approximate(settings))]
+    if reduce is not None:
+        exactly = f"exact full CRF, 1 of {reduce}" if reduce > 1 else "exact full CRF"
+        methods.append(then(method, f"{method.name} + {exactly}", exact(settings, reduce)))
+    return methods
 
 
 if __name__ == "__main__":

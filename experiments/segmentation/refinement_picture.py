@@ -18,9 +18,9 @@ from experiments.segmentation.simulated_scores import Errors, simulated_scores
 from pac_jax.cli.pictures import overlay, panels, save
 
 _CLASSES = 21
-_TABLE, _PLATE, _CUP, _COFFEE, _SPOON = 0, 1, 3, 5, 9
+_TABLE, _CHINA, _RIM, _COFFEE, _SPOON = 0, 1, 3, 5, 9
 # Boxes of the ellipses, in the order of drawing.
-_ELLIPSES = ((_PLATE, (78, 66, 478, 386)), (_CUP, (172, 20, 408, 280)), (_COFFEE, (205, 95, 370, 192)),
+_ELLIPSES = ((_CHINA, (78, 64, 480, 388)), (_RIM, (173, 19, 408, 207)), (_COFFEE, (205, 95, 370, 194)),
              (_SPOON, (326, 236, 406, 326)))  # fmt: skip
 _HANDLE = (380, 240, 414, 72)
 
@@ -36,7 +36,7 @@ def draw() -> Image.Image:
     """Photograph, labels by the scores alone, labels refined."""
     photograph = skimage.data.coffee()
     labels = _outlines(photograph.shape[:2])
-    errors = Errors(stride=16, noise=0.5, blobs=1)
+    errors = Errors(stride=16, severity=0.5)
     scores = simulated_scores(labels, _CLASSES, errors, np.random.default_rng(0))
     before, after = (
         np.asarray(pac_jax.refine(scores, photograph, alignment="corners", strength=strength))

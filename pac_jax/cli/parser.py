@@ -71,7 +71,11 @@ _REFINE = """\
 Turn class scores of any segmentation network into a label map that follows the photograph.
 
 Every pixel listens to pixels of like colour near and far (mean-field inference in a CRF); nothing
+<<<<<<< HEAD
 is trained. Scores are floats (h, w, classes), logits or probabilities, as large as the photograph,
+=======
+is trained. Scores are floats (h, w, classes), logits or probabilities, as large as the photograph
+>>>>>>> refine
 or smaller by the network's stride.
 """
 
@@ -189,7 +193,11 @@ def _refine(parser: argparse.ArgumentParser) -> None:
         help="what coincides in small scores and photograph: the images' borders (centers), or the "
         "centres of the corner pixels (corners); default: centers")  # fmt: skip
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--probabilities", action="store_true", help="the scores are probabilities")
+    kind.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="the scores are probabilities (as is seen by sums of one)",
+    )
     kind.add_argument(
         "--logits", action="store_true", help="they are logits; default: seen by sums"
     )
