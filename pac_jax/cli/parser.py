@@ -71,11 +71,7 @@ _REFINE = """\
 Turn class scores of any segmentation network into a label map that follows the photograph.
 
 Every pixel listens to pixels of like colour near and far (mean-field inference in a CRF); nothing
-<<<<<<< HEAD
-is trained. Scores are floats (h, w, classes), logits or probabilities, as large as the photograph,
-=======
 is trained. Scores are floats (h, w, classes), logits or probabilities, as large as the photograph
->>>>>>> refine
 or smaller by the network's stride.
 """
 
