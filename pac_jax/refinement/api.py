@@ -37,7 +37,8 @@ def refine(
        W_m(j - i) \exp\Big(-\frac{\|c_i - c_j\|^2}{2 \sigma_m^2}\Big) \, Q_j , $$
 
     with scores u, colours c, strength s, and windows, weights w and deviations sigma that ship. They
-    were found on generated scenes. Compiled once for each shape; images of a batch follow each other.
+    were found on eight photographs with simulated scores. Compiled once for each shape; images of a
+    batch follow each other.
 
     Args:
         scores: (h, w, L) or (N, h, w, L) floats, NumPy or JAX, or the path of an .npy or .npz: for
