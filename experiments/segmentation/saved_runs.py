@@ -102,7 +102,7 @@ def adapted(start: SavedRun, config: Config) -> Segmenter:
     if config.swap and not there.swap:
         backbone = swapped(backbone, config)
     head = start.model.crf if there.crf else new_crf(config)
-    return Segmenter(backbone, head, config.values)
+    return Segmenter(backbone, head, config)
 
 
 def _of_vgg16(config: Config) -> SavedRun:
@@ -131,7 +131,9 @@ def _of_original(path: Path, config: Config) -> SavedRun:
     backbone: nnx.Module = model
     if isinstance(model, ScoresWithCRF):
         head, backbone = model.crf, model.backbone
-        if [_form(term) for term in head.terms] != [_form(term) for term in config.crf_terms]:
+        if [_form(term) for term in head.terms] != [
+            _form(term.pairwise) for term in config.crf_terms
+        ]:
             raise RunError(f"start_from is {path.stem}, whose crf is not {config.crf!r}")
     there = dataclasses.replace(
         config,
@@ -141,7 +143,7 @@ def _of_original(path: Path, config: Config) -> SavedRun:
         values="bgr_minus_mean",
         start_from="",
     )
-    return SavedRun(path.stem, there, Segmenter(backbone, head, there.values))
+    return SavedRun(path.stem, there, Segmenter(backbone, head, there))
 
 
 def _form(term: PairwiseTerm) -> tuple:

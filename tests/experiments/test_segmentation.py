@@ -98,11 +98,14 @@ def test_swapping_keeps_the_scores_of_the_backbone():
 
 
 def test_terms_by_their_names():
-    full, potts = read_terms("4d5_16_2p0ds7_3_1")
+    terms = read_terms("4d5_16_2p0ds7_3_1w.5c0.02")
+    full, potts = (term.pairwise for term in terms)
     assert (full.mixing, full.window, full.dilation, full.blur) == ("full", 5, 16, 2)
     assert (potts.mixing, potts.window, potts.learn_weight) == ("potts", 7, True)
     assert potts.spatial_filter
-    assert not read_terms("2d3_1_1")[0].spatial_filter
+    assert (potts.weight, terms[1].color_deviation) == (0.5, 0.02)
+    assert (full.weight, terms[0].color_deviation) == (1.0, 30 / 255)
+    assert not read_terms("2d3_1_1")[0].pairwise.spatial_filter
     assert read_terms("") == ()
 
 
