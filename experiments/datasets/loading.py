@@ -115,10 +115,17 @@ def prepare(name: str, folder: str | Path | None = None, data_dir: str | Path | 
         raise ValueError(f"{name} needs the folder of its files: {cls.LAYOUT}")
     folder = Path(folder)
     splits = cls.splits(folder)  # wrong folders end here, before anything is written
+    config = None
     if issubclass(cls, _OF_A_FOLDER):
         config = tfds.core.BuilderConfig(name=fingerprint(splits), description=str(folder))
-        builder = _builder(cls, config, data_dir)
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder))
+    builder = _builder(cls, config, data_dir)
+    download_config = tfds.download.DownloadConfig(manual_dir=folder)
+    try:
+        builder.download_and_prepare(download_config=download_config)
+    except OSError:
+        if not builder.data_path.exists():
+            raise
+        return _builder(cls, config, data_dir)  # another process was first to write the same
     return builder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.datasets import LayoutError, load, prepare
+from experiments.datasets import BUILDERS, LayoutError, load, prepare
 from pac_jax.files import FileFormatError
 from tests.files import made
 from tests.oracle.goldens import shared_folder
@@ -95,6 +95,22 @@ def test_stereo_whose_scale_is_not_known(folder, scene):
     assert (stereo(folder)[0].target == 0.5).all()
     write(folder / "scenes.json", json.dumps({scene: {"disparity_scale": 4}}).encode())
     assert (stereo(folder)[0].target == 0.25).all()  # prepared anew
+
+
+def test_two_processes_prepare_the_same(folder, monkeypatch):
+    """The second to end finds the first's records in its place, and takes them."""
+    write(folder / "venus" / "im2.png", PHOTO)
+    write(folder / "venus" / "disp2.png", made.png(np.ones((4, 6), int)))
+    builder = BUILDERS["middlebury_stereo"]
+    read = builder.read
+
+    def overtaken(self, part):
+        monkeypatch.undo()
+        stereo(folder)
+        return read(self, part)
+
+    monkeypatch.setattr(builder, "read", overtaken)
+    assert (stereo(folder)[0].target == 0.125).all()
 
 
 @pytest.mark.parametrize("name", ["middlebury_stereo", "middlebury_flow"])
