@@ -20,10 +20,38 @@ from experiments.benchmarks.report import describe_machine
 from experiments.benchmarks.timing import Contender, compile_call, race
 from pac_jax.models import DJIF, PacNet, PacUpsampler
 
+
+class Unguided(nnx.Module):
+    """A transposed convolution in the place of a PAC stage: called with a guide, which it ignores.
+
+    Args:
+        features: of inputs and outputs.
+        rngs: of which `params` is drawn.
+    """
+
+    def __init__(self, features: int, rngs: nnx.Rngs):
+        self.layer = nnx.ConvTranspose(features, features, (5, 5), strides=(2, 2), rngs=rngs)
+
+    def __call__(self, inputs: jax.Array, guide: jax.Array) -> jax.Array:
+        """Twice the size."""
+        del guide
+        return self.layer(inputs)
+
+
+def plain_pac_net(factor: int, rngs: nnx.Rngs) -> PacNet:
+    """PAC-Net whose stages are plain transposed convolutions."""
+    network = PacNet(factor, rngs=rngs)
+    features = network.stages[0].out_features
+    network.stages = nnx.List([Unguided(features, rngs) for _ in network.stages])  # type: ignore
+    return network
+
+
 NETWORKS = {
     "PacUpsampler, 1 view": lambda factor, rngs: PacUpsampler(factor, rngs=rngs),
     "PacUpsampler, 2 views": lambda factor, rngs: PacUpsampler(factor, views=2, rngs=rngs),
     "PacNet": lambda factor, rngs: PacNet(factor, normalize=True, rngs=rngs),
+    "PacNet, as published": lambda factor, rngs: PacNet(factor, rngs=rngs),
+    "PacNet, plain convolutions": plain_pac_net,
     "PacNet.lite": lambda factor, rngs: PacNet.lite(factor, normalize=True, rngs=rngs),
     "DJIF": lambda factor, rngs: DJIF(factor, rngs=rngs),
 }

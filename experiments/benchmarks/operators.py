@@ -164,6 +164,10 @@ def run(options: argparse.Namespace) -> None:
         tables.append(table)
         if options.json:  # after every workload, so that an interrupted run leaves what it has
             report.write_json(options.json, results, skipped)
+    if not options.tiny and any(WORKLOADS[name].of_network for name in options.workload):
+        means = report.format_means(results, [WORKLOADS[name] for name in options.workload])
+        tables.append(f"## Geometric means over the networks' shapes, {options.dtype}\n\n{means}\n")
+        print(tables[-1])
     if options.markdown:
         options.markdown.write_text("\n".join(tables))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import math
 import os
 import platform
+import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from experiments.benchmarks.competitors import FLOOR, MODES
 from experiments.benchmarks.timing import Measurement
+from experiments.benchmarks.workloads import Workload
 
 
 @dataclass
@@ -138,6 +142,37 @@ def format_table(results: Sequence[Result]) -> str:
         for name in dict.fromkeys(result.competitor for result in results)
     ]
     return align_table([header, *rows])
+
+
+def format_means(results: Sequence[Result], workloads: Sequence[Workload]) -> str:
+    """A Markdown table of time and memory over the workloads that networks have.
+
+    Times are over the plain convolution's, memory is what a call holds beside arguments and results
+    over the size of inputs, guide and output together.
+    """
+    of_network = {w.name: w for w in workloads if w.of_network}
+    by_key = {r.key: r.measurement for r in results if r.workload in of_network}
+    rows = [["competitor", "mode", "x plain, mean", "worst", "memory, mean", "worst"]]
+    for name, mode in dict.fromkeys(key[2:] for key in by_key):
+        own = {key: value for key, value in by_key.items() if key[2:] == (name, mode)}
+        times, memory = {}, {}
+        for (workload, dtype, *_), measurement in own.items():
+            if floor := by_key.get((workload, dtype, FLOOR, mode)):
+                times[workload] = measurement.median / floor.median
+            if measurement.temporary_bytes is not None:
+                size = of_network[workload].array_bytes(jnp.dtype(dtype).itemsize)
+                memory[workload] = measurement.temporary_bytes / size
+        rows.append([name, mode, *_mean_and_worst(times), *_mean_and_worst(memory)])
+    return align_table(rows)
+
+
+def _mean_and_worst(values: Mapping[str, float]) -> list[str]:
+    if not values:
+        return ["-", "-"]
+    worst = max(values, key=values.__getitem__)
+    positive = [value for value in values.values() if value > 0]
+    mean = math.exp(statistics.fmean(map(math.log, positive))) if positive else 0.0
+    return [f"{mean:.2f}", f"{values[worst]:.2f} ({worst})"]
 
 
 def _cells(by_key: Mapping[tuple[str, str], Measurement], name: str, mode: str) -> list[str]:

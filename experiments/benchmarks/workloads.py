@@ -39,6 +39,7 @@ class Workload:
         kernel_dilation: distance between taps, the same along every axis.
         feature_group_count: number of groups of features.
         normalize: whether the affinity is divided by its sum over the window.
+        of_network: whether a published network has a layer of this shape; means are over these.
 
     Raises:
         ValueError: If the fields do not fit each other.
@@ -56,6 +57,7 @@ class Workload:
     kernel_dilation: int = 1
     feature_group_count: int = 1
     normalize: bool = False
+    of_network: bool = False
 
     def __post_init__(self) -> None:
         if self.operator not in OPERATORS:
@@ -114,6 +116,12 @@ class Workload:
             return self.window
         return (*self.window, self.channels // self.feature_group_count, self.features)
 
+    def array_bytes(self, itemsize: int) -> int:
+        """Size of inputs, guide and output together."""
+        inputs = self.batch * math.prod(self.size) * self.channels
+        guide = self.batch * math.prod(self.guide_size) * self.guide_channels
+        return itemsize * (inputs + guide + math.prod(self.output_shape))
+
     def tiny(self) -> Workload:
         """The same kind of work in milliseconds: small sizes, and no two axes alike."""
         channels = min(self.channels, 4)
@@ -126,20 +134,50 @@ class Workload:
             window=tuple(min(n, m) for n, m in zip(self.window, _TINY_WINDOW, strict=False)),
             features=channels if self.operator == "pool" else min(self.features, 8),
             batch=2,
+            strides=min(self.strides, 3),
             kernel_dilation=min(self.kernel_dilation, 2),
             feature_group_count=min(self.feature_group_count, channels),
         )
 
 
-# A transposed workload is named after its output's size, the one that its cost goes with.
+def _pac_net(name: str, *size: int) -> Workload:
+    """A stage of PAC-Net, which doubles the size."""
+    channels, guide = 32, 16
+    return Workload(
+        name, "conv_transpose", size, channels, guide, (5, 5), channels, strides=2, of_network=True
+    )
+
+
+def _crf(name: str, dilation: int) -> Workload:
+    """A message of PAC-CRF with full mixing: 21 classes, guided by position and colour."""
+    size, window = (375, 500), (5, 5)
+    return Workload(
+        name, "conv", size, 21, 5, window, 21, kernel_dilation=dilation, of_network=True
+    )
+
+
+def _pac_fcn(name: str, size: tuple[int, int], features: int) -> Workload:
+    """A layer of PAC-FCN for an image of 500 x 375, guided by the second block of VGG-16."""
+    return Workload(name, "conv", size, features, 128, (3, 3), features, of_network=True)
+
+
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
     for workload in (
         Workload("conv_256", "conv", (256, 256), 32, 16, (5, 5), 32),
-        Workload("transpose_160", "conv_transpose", (80, 80), 32, 16, (5, 5), 32, strides=2),
+        _pac_net("transpose_160", 80, 80),
+        _pac_net("pac_net_480_first", 60, 80),
+        _pac_net("pac_net_480_second", 120, 160),
+        _pac_net("pac_net_480_third", 240, 320),
+        _pac_net("pac_net_256_third", 128, 128),
+        _crf("crf_16", 16),
+        _crf("crf_64", 64),
+        _pac_fcn("pac_fcn_block3", (94, 125), 256),
+        _pac_fcn("pac_fcn_block4", (47, 63), 512),
+        _pac_fcn("pac_fcn_block5", (24, 32), 512),
         Workload("depthwise_256", "conv", (256, 256), 32, 16, (5, 5), 32, feature_group_count=32),
         Workload("pool_256", "pool", (256, 256), 32, 16, (5, 5), 32, strides=2, normalize=True),
-        Workload("crf_dilated", "conv", (500, 375), 21, 3, (5, 5), 21, kernel_dilation=16),
+        Workload("jbu_8", "conv_transpose", (60, 80), 1, 5, (17, 17), 1, strides=8, normalize=True),
         Workload("audio", "conv", (65536,), 32, 16, (9,), 32),
         Workload("volume", "conv", (40, 40, 40), 32, 16, (3, 3, 3), 32),
     )

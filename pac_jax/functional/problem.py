@@ -66,12 +66,15 @@ class Operands(NamedTuple):
         kernel: (*window, C / groups, D), or (*window,) for pooling.
         guided_by: `GuideFeatures`; or, where the affinity was computed before, itself: (N,
             *output_size, *window), with a last axis C if channel-wise.
+        bias: (D,), added to the numerator; None where there is none, or where it is added to what
+            becomes of the numerator.
     """
 
     inputs: jax.Array
     mask: jax.Array | None
     kernel: jax.Array
     guided_by: GuideFeatures | jax.Array
+    bias: jax.Array | None = None
 
     def sample_weights(self) -> jax.Array:
         """The mask, or ones with batch size 1: what the denominator sums, 0 outside the image."""
@@ -90,7 +93,7 @@ class Implementation(Protocol):
         """Compute the two sums.
 
         Returns:
-            numerator: (N, *output_size, D).
+            numerator: (N, *output_size, D), with the bias if there is one.
             denominator: (N, *output_size, 1), (N, *output_size, C) if channel-wise, None unless
                 `problem.normalize`.
         """
@@ -101,6 +104,8 @@ def evaluate(
     problem: Problem, operands: Operands, bias: jax.Array | None, implementation: Implementation
 ) -> jax.Array:
     """The operator's output, (N, *output_size, D) of type `problem.dtype`."""
+    if bias is not None and not problem.normalize and operands.mask is None:
+        operands, bias = operands._replace(bias=bias.astype(operands.inputs.dtype)), None
     outputs, denominator = implementation.contract(problem, operands)
     if denominator is not None:
         outputs = divide_or_zero(outputs, denominator)

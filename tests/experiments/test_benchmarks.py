@@ -20,9 +20,18 @@ quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level":
 GUIDED_BASELINES = [name for name in BASELINES if name != "plain"]
 
 
-@pytest.fixture(params=list(WORKLOADS))
+def different_tiny_workloads() -> dict[str, Workload]:
+    """Several workloads differ in what the tiny ones have in common."""
+    unnamed = {
+        dataclasses.replace(workload.tiny(), name="", of_network=False): workload.tiny()
+        for workload in reversed(WORKLOADS.values())
+    }
+    return {workload.name: workload for workload in unnamed.values()}
+
+
+@pytest.fixture(params=list(different_tiny_workloads()))
 def workload(request) -> Workload:
-    return WORKLOADS[request.param].tiny()
+    return different_tiny_workloads()[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +229,27 @@ def test_table_has_ratios_to_the_plain_convolution():
     plain, taps = ([cell.strip() for cell in line.split("|")] for line in table.splitlines()[2:])
     assert plain[1:-1] == ["plain", "10.0", "1.00", "1.0", "0.50", "-", "-", "-", "-"]
     assert taps[1:-1] == ["taps", "25.0", "2.50", "1.0", "0.50", "100.0", "-", "1.0", "0.50"]
+
+
+def test_means_are_over_the_networks_shapes():
+    def timed(workload, competitor, seconds, memory):
+        measurement = timing.Measurement([seconds], 0.5, memory)
+        return report.Result(workload, "float32", competitor, "forward", measurement)
+
+    shapes = [WORKLOADS[name] for name in ("crf_16", "pac_fcn_block5", "conv_256")]
+    size = [4 * (375 * 500 * (21 + 5 + 21)), 4 * 24 * 32 * (512 + 128 + 512)]
+    assert [shape.array_bytes(4) for shape in shapes[:2]] == size
+    results = [
+        timed("crf_16", "plain", 0.1, 0),
+        timed("crf_16", "taps", 0.4, size[0]),
+        timed("pac_fcn_block5", "plain", 0.1, 0),
+        timed("pac_fcn_block5", "taps", 0.1, 4 * size[1]),
+        timed("conv_256", "plain", 0.1, 0),
+        timed("conv_256", "taps", 9.0, 0),
+    ]
+    *_, taps = report.format_means(results, shapes).splitlines()
+    cells = [cell.strip() for cell in taps.split("|")][1:-1]
+    assert cells == ["taps", "forward", "2.00", "4.00 (crf_16)", "2.00", "4.00 (pac_fcn_block5)"]
 
 
 def test_compare_names_what_got_slower(tmp_path, capsys):

@@ -104,7 +104,7 @@ def test_the_default_is_one_of_them(operator):
 @pytest.mark.parametrize("size", [(50, 7), (129, 5)])
 def test_taps_in_bands(size, monkeypatch):
     """Large images are cut into bands of rows; here, small ones into as many as there may be."""
-    monkeypatch.setattr("pac_jax.functional.implementations.pieces._BAND_POSITIONS", 64)
+    monkeypatch.setattr("pac_jax.functional.implementations.bands._BAND_POSITIONS", 64)
     rng = np.random.default_rng(0)
     arrays = {
         "inputs": rng.standard_normal((2, *size, 1)),

@@ -39,7 +39,10 @@ def contract(problem: Problem, operands: Operands) -> tuple[jax.Array, jax.Array
     kernel = operands.kernel.reshape(-1, group_features, groups, features // groups)
     weighted = weighted.reshape(*weighted.shape[:-1], groups, group_features)
     outputs = jnp.einsum("...tgc,tcgd->...gd", weighted, kernel, precision=problem.precision)
-    return outputs.reshape(*outputs.shape[:-2], features), denominator
+    outputs = outputs.reshape(*outputs.shape[:-2], features)
+    if operands.bias is not None:
+        outputs = outputs + operands.bias.reshape((1,) * (outputs.ndim - 1) + (-1,))
+    return outputs, denominator
 
 
 def _affinity(problem: Problem, operands: Operands) -> jax.Array:
