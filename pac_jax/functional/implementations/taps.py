@@ -15,6 +15,7 @@ import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
+from pac_jax.functional.affinity import Affinity
 from pac_jax.functional.implementations.bands import Bands
 from pac_jax.functional.implementations.cotangents import Asked, cotangents
 from pac_jax.functional.implementations.loops import scan_or_step, taps_in_a_step
@@ -55,7 +56,23 @@ def contract(problem: Problem, operands: Operands) -> Sums:
     arrays = Arrays(samples, centres, kernel, affinity, operands.bias)
     if 0 in (batch, *problem.geometry.output_size):
         return nothing(problem, arrays, (batch, *problem.geometry.output_size))
+    if affinity is not None:
+        arrays = arrays._replace(affinity=_with_its_numbers(problem, arrays))
     return _contract(problem, arrays)
+
+
+def _with_its_numbers(problem: Problem, arrays: Arrays) -> Affinity:
+    """The affinity as a pytree that holds all it may be differentiated for, a closure's numbers too."""
+    size = Bands(problem.geometry, len(arrays.samples.inputs)).size
+    shape = (len(arrays.centres), *size, arrays.centres.shape[-1])
+    features = jnp.zeros((*shape, 1) if problem.channel_wise else shape, arrays.centres.dtype)
+    # An affinity that is a pytree need not be hashable; a function of it is.
+    function, numbers = jax.closure_convert(
+        lambda neighbour, centre: arrays.affinity(neighbour, centre), features, features
+    )
+    return jax.tree_util.Partial(
+        lambda numbers, neighbour, centre: function(neighbour, centre, *numbers), numbers
+    )
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
