@@ -28,6 +28,7 @@ class Result:
         dtype: of the operands.
         competitor: its name.
         mode: 'forward' or 'gradients'.
+        data_bytes: of inputs, guide and output together.
         measurement: times and memory.
     """
 
@@ -35,6 +36,7 @@ class Result:
     dtype: str
     competitor: str
     mode: str
+    data_bytes: int
     measurement: Measurement
 
     @property
@@ -79,19 +81,33 @@ def describe_commit() -> str:
         return "unknown"
 
 
-def write_json(path: Path, results: Sequence[Result], skipped: Mapping[str, str]) -> None:
+def describe_run() -> dict[str, Any]:
+    """What every record of measurements begins with."""
+    now = datetime.datetime.now(datetime.UTC)
+    return {
+        "machine": describe_machine(),
+        "commit": describe_commit(),
+        "date": now.isoformat(timespec="seconds"),
+    }
+
+
+def write_json(
+    path: Path,
+    results: Sequence[Result],
+    skipped: Mapping[str, str],
+    summary: Mapping[str, Any] | None = None,
+) -> None:
     """Write all results, every single time included, with machine, commit and date.
 
     Args:
         path: of the file.
         results: in the order of the table.
-        skipped: reason by 'workload competitor'.
+        skipped: reason by 'workload dtype competitor'.
+        summary: of the results, if there is one.
     """
-    now = datetime.datetime.now(datetime.UTC)
     record = {
-        "machine": describe_machine(),
-        "commit": describe_commit(),
-        "date": now.isoformat(timespec="seconds"),
+        **describe_run(),
+        "summary": dict(summary or {}),
         "skipped": dict(skipped),
         "results": [_to_json(result) for result in results],
     }
@@ -120,6 +136,11 @@ def read_json(path: Path) -> list[Result]:
         raise ValueError(f"{path} holds no benchmark results ({error!r})") from error
 
 
+def read_skipped(path: Path) -> dict[str, str]:
+    """The reasons in a file of `write_json`."""
+    return dict(json.loads(path.read_text()).get("skipped", {}))
+
+
 def _from_json(entry: dict[str, Any]) -> Result:
     del entry["median_seconds"]
     names = [field.name for field in dataclasses.fields(Measurement)]
@@ -127,11 +148,22 @@ def _from_json(entry: dict[str, Any]) -> Result:
     return Result(**entry, measurement=measurement)
 
 
+def format_workload(results: Sequence[Result], skipped: Mapping[str, str]) -> str:
+    """Markdown of one workload in one data type: a title, the table, and what was skipped."""
+    if results:
+        table = f"## {results[0].workload}, {results[0].dtype}\n\n{format_table(results)}\n"
+    else:
+        table = "## Nothing could be measured\n"
+    for label, reason in skipped.items():
+        table += f"\nSkipped {label}: {reason}.\n"
+    return table
+
+
 def format_table(results: Sequence[Result]) -> str:
     """A Markdown table of one workload: a competitor per row, and four columns per mode."""
     header = ["competitor"]
     for title in ("forward", "forward + gradients"):
-        header += [f"{title} ms", "x plain", "temporary MiB", "compile s"]
+        header += [f"{title} ms", "x plain", "temporary MiB", "peak MiB", "compile s"]
     by_key = {(result.competitor, result.mode): result.measurement for result in results}
     rows = [
         [name, *(cell for mode in MODES for cell in _cells(by_key, name, mode))]
@@ -143,13 +175,15 @@ def format_table(results: Sequence[Result]) -> str:
 def _cells(by_key: Mapping[tuple[str, str], Measurement], name: str, mode: str) -> list[str]:
     measurement, floor = by_key.get((name, mode)), by_key.get((FLOOR, mode))
     if measurement is None:
-        return ["-"] * 4
+        return ["-"] * 5
     ratio = None if floor is None else measurement.median / floor.median
-    mebibytes = measurement.temporary_bytes
     return [
         f"{1e3 * measurement.median:.1f}",
         _format(ratio, ".2f"),
-        _format(None if mebibytes is None else mebibytes / 2**20, ".1f"),
+        *(
+            _format(None if size is None else size / 2**20, ".1f")
+            for size in (measurement.temporary_bytes, measurement.peak_bytes)
+        ),
         _format(measurement.compile_seconds, ".2f"),
     ]
 
