@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from experiments.benchmarks import scaling
 from experiments.benchmarks.competitors import DEFAULT, FLOOR, MODES
@@ -51,6 +52,9 @@ def draw_ratios(results: Sequence[Result], path: Path) -> None:
         _mark_ratio(axes, 1.0, "-")
         _mark_ratio(axes, QUANTITIES["times_plain"].bars[mode].mean or 1.0, "--")
         axes.set(xscale="log", xlabel=f"{TITLES[mode]}: time over the plain convolution's")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_yticks(range(len(workloads)), workloads)
         axes.grid(alpha=0.3, which="both")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
@@ -79,6 +83,13 @@ def draw_scaling(results: Sequence[Result], path: Path, tiny: bool = False) -> N
                 label=f"{competitor}, {TITLES[mode]}",
             )
         axes.set(xscale="log", yscale="log", xlabel=name.replace("_", " "))
+        squared = "²" if name in ("pixels", "taps") else ""  # their names hold one side
+        own_points = own[DEFAULT, MODES[0]]
+        sides = (result.workload.rpartition("_")[2] for result in own_points.values())
+        axes.set_xticks(list(own_points), [f"{side}{squared}" for side in sides])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("ms")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)

@@ -7,6 +7,7 @@ points of a sweep: 1 is linear, and less where a fixed cost is spread over more.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -34,7 +35,6 @@ _CHANGES: dict[str, tuple[tuple[int, ...], Callable[[int], Workload]]] = {
         lambda n: dataclasses.replace(_BASE, guide_channels=n),
     ),
 }
-_SQUARED = ("pixels", "taps")  # the value is one side
 _OPERATORS = ("conv_256", "depthwise_256", "transpose_160", "pool_256")
 
 
@@ -44,7 +44,7 @@ def sweeps(tiny: bool = False) -> dict[str, dict[int, Workload]]:
     Args:
         tiny: the first two of each, on images of a few pixels.
     """
-    found = {}
+    found: dict[str, dict[int, Workload]] = {}
     for name, (values, change) in _CHANGES.items():
         found[name] = {}
         for value in values[: 2 if tiny else None]:
@@ -52,8 +52,15 @@ def sweeps(tiny: bool = False) -> dict[str, dict[int, Workload]]:
             if tiny:
                 size = (value // 8, value // 8) if name == "pixels" else (12, 12)
                 workload = dataclasses.replace(workload, size=size)
-            found[name][value**2 if name in _SQUARED else value] = workload
+            found[name][_number(name, workload)] = workload
     return found
+
+
+def _number(name: str, workload: Workload) -> int:
+    """What a sweep changes, of one of its workloads."""
+    if name == "pixels":
+        return math.prod(workload.size)
+    return math.prod(workload.window) if name == "taps" else getattr(workload, name)
 
 
 def measure_scaling(
@@ -97,19 +104,20 @@ def fit_exponent(numbers: Sequence[float], costs: Sequence[float]) -> float | No
     pairs = [(n, cost) for n, cost in zip(numbers, costs, strict=True) if cost > 0]
     if len(pairs) < 2:
         return None
-    slope, _ = np.polyfit(*np.log(np.array(pairs, np.float64)).T, 1)
-    return float(slope)
+    logarithms = np.log(np.array(pairs, np.float64))
+    return float(np.polyfit(logarithms[:, 0], logarithms[:, 1], 1)[0])
 
 
 def exponents(results: Sequence[Result], tiny: bool = False) -> dict[str, dict[str, float | None]]:
-    """Of the library's times and temporary memory in both modes, by sweep."""
+    """Of the library's times and temporary memory in both modes, by sweep, and by its last step."""
     return {
-        name: {
-            f"{mode}_{what}": _exponent(own, mode, read)
+        f"{name}{label}": {
+            f"{mode}_{what}": _exponent(own, mode, read, points)
             for mode in MODES
             for what, read in (("seconds", _seconds), ("temporary_bytes", _temporary_bytes))
         }
         for name, own in collect(results, tiny).items()
+        for label, points in (("", 0), (", last step", 2))
     }
 
 
@@ -155,7 +163,7 @@ _WHAT = ("time", "temporary memory")
 def _format_sweep(name: str, own: Mapping[tuple[str, str], Mapping[int, Result]]) -> str:
     header = [name]
     for mode in MODES:
-        header += [f"{TITLES[mode]} ms", f"ns / {name}", "x plain", "temporary / data"]
+        header += [f"{TITLES[mode]} ms", "ns each", "x plain", "temporary / data"]
     rows = [header]
     for n in own[DEFAULT, MODES[0]]:
         row = [f"{n}"]
@@ -179,9 +187,12 @@ def _exponent(
     own: Mapping[tuple[str, str], Mapping[int, Result]],
     mode: str,
     read: Callable[[Result], float],
+    last: int,
 ) -> float | None:
+    """Of the last so many points; 0 for all."""
     points = own[DEFAULT, mode]
-    return fit_exponent(list(points), [read(result) for result in points.values()])
+    costs = [read(result) for result in points.values()]
+    return fit_exponent(list(points)[-last:], costs[-last:])
 
 
 def _seconds(result: Result) -> float:
