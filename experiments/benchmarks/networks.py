@@ -47,7 +47,7 @@ class PlainStage(nnx.Module):
     def __call__(self, features: jax.Array, group: jax.Array) -> jax.Array:
         """(N, h, w, C), and the guide's group, which only has to exist, -> (N, 2 h, 2 w, D)."""
         # Or XLA would leave out the branch on the guide, and a smaller network would be timed.
-        self.sow(nnx.Intermediate, "group", group)
+        self.group = nnx.Intermediate(group)
         outputs = lax.conv_transpose(features, self.kernel[...], self.strides, self.padding)
         return outputs if self.bias is None else outputs + self.bias[...]
 
