@@ -8,12 +8,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from experiments.benchmarks import baselines
+from experiments.benchmarks import baselines, peers
 from experiments.benchmarks.timing import Contender, compile_call
 from experiments.benchmarks.workloads import Operands, Workload, apply_pac
 from pac_jax.functional.implementations import IMPLEMENTATIONS
 
 FLOOR = "plain"
+DEFAULT = "default"  # the implementation that the library chooses
+TORCH = "torch"
 MODES = ("forward", "gradients")
 
 Prepare = Callable[[Workload, Operands, jax.Array, str], Contender]
@@ -44,38 +46,33 @@ def with_gradients(evaluate: Callable[[Operands], jax.Array]) -> Callable:
     return jax.value_and_grad(loss)
 
 
-def prepare_torch(
-    workload: Workload, operands: Operands, cotangent: jax.Array, mode: str
-) -> Contender:
-    """PyTorch's unfold formulation, run as it stands; its memory is not measured.
+def torch_competitor(name: str) -> Prepare:
+    """A function of `torch_runs`, imported only when it is called for."""
 
-    Raises:
-        NotImplementedError: PyTorch is not installed, or cannot run the workload.
-    """
-    try:
-        import torch
+    def prepare(
+        workload: Workload, operands: Operands, cotangent: jax.Array, mode: str
+    ) -> Contender:
+        try:
+            from experiments.benchmarks import torch_runs
+        except ImportError as error:
+            message = "PyTorch is not installed (see the extra 'convert')"
+            raise NotImplementedError(message) from error
+        return getattr(torch_runs, name)(workload, operands, cotangent, mode)
 
-        from experiments.benchmarks import torch_unfold
-    except ImportError as error:
-        raise NotImplementedError("PyTorch is not installed (see the extra 'convert')") from error
-    tensors = torch_unfold.torch_operands(workload, operands)
-    weights = torch_unfold.to_tensor(cotangent, (0, 3, 1, 2))
-
-    def forward() -> object:
-        with torch.no_grad():
-            return torch_unfold.unfold_conv(workload, *tensors)
-
-    def gradients() -> object:
-        loss = (torch_unfold.unfold_conv(workload, *tensors) * weights).sum()
-        return torch.autograd.grad(loss, tensors)
-
-    return Contender(forward if mode == "forward" else gradients)
+    return prepare
 
 
 def list_competitors() -> dict[str, Prepare]:
-    """All competitors by name, the floor first."""
+    """All competitors by name, the floor first, then what users of this library get."""
     plain, *others = baselines.BASELINES.items()
     own = {name: partial(apply_pac, implementation=name) for name in IMPLEMENTATIONS}
-    functions = {plain[0]: plain[1], **own, **dict(others)}
-    prepared = {name: jax_competitor(function) for name, function in functions.items()}
-    return {**prepared, "torch": prepare_torch}
+    functions: dict[str, baselines.Baseline] = dict([plain])
+    functions |= {DEFAULT: apply_pac, **own, **dict(others)}
+    return {
+        **{name: jax_competitor(function) for name, function in functions.items()},
+        TORCH: torch_competitor("prepare_unfold"),
+        "torch_compile": torch_competitor("prepare_compiled"),
+        "kornia": peers.prepare_kornia,
+        "opencv_bilateral": peers.prepare_opencv_bilateral,
+        "opencv_guided": peers.prepare_opencv_guided,
+    }

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import math
 import os
 import platform
-import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from experiments.benchmarks.competitors import FLOOR, MODES
 from experiments.benchmarks.timing import Measurement
-from experiments.benchmarks.workloads import Workload
 
 
 @dataclass
@@ -32,6 +28,7 @@ class Result:
         dtype: of the operands.
         competitor: its name.
         mode: 'forward' or 'gradients'.
+        data_bytes: of inputs, guide and output together.
         measurement: times and memory.
     """
 
@@ -39,6 +36,7 @@ class Result:
     dtype: str
     competitor: str
     mode: str
+    data_bytes: int
     measurement: Measurement
 
     @property
@@ -83,19 +81,33 @@ def describe_commit() -> str:
         return "unknown"
 
 
-def write_json(path: Path, results: Sequence[Result], skipped: Mapping[str, str]) -> None:
+def describe_run() -> dict[str, Any]:
+    """What every record of measurements begins with."""
+    now = datetime.datetime.now(datetime.UTC)
+    return {
+        "machine": describe_machine(),
+        "commit": describe_commit(),
+        "date": now.isoformat(timespec="seconds"),
+    }
+
+
+def write_json(
+    path: Path,
+    results: Sequence[Result],
+    skipped: Mapping[str, str],
+    summary: Mapping[str, Any] | None = None,
+) -> None:
     """Write all results, every single time included, with machine, commit and date.
 
     Args:
         path: of the file.
         results: in the order of the table.
-        skipped: reason by 'workload competitor'.
+        skipped: reason by 'workload dtype competitor'.
+        summary: of the results, if there is one.
     """
-    now = datetime.datetime.now(datetime.UTC)
     record = {
-        "machine": describe_machine(),
-        "commit": describe_commit(),
-        "date": now.isoformat(timespec="seconds"),
+        **describe_run(),
+        "summary": dict(summary or {}),
         "skipped": dict(skipped),
         "results": [_to_json(result) for result in results],
     }
@@ -124,6 +136,11 @@ def read_json(path: Path) -> list[Result]:
         raise ValueError(f"{path} holds no benchmark results ({error!r})") from error
 
 
+def read_skipped(path: Path) -> dict[str, str]:
+    """The reasons in a file of `write_json`."""
+    return dict(json.loads(path.read_text()).get("skipped", {}))
+
+
 def _from_json(entry: dict[str, Any]) -> Result:
     del entry["median_seconds"]
     names = [field.name for field in dataclasses.fields(Measurement)]
@@ -131,11 +148,22 @@ def _from_json(entry: dict[str, Any]) -> Result:
     return Result(**entry, measurement=measurement)
 
 
+def format_workload(results: Sequence[Result], skipped: Mapping[str, str]) -> str:
+    """Markdown of one workload in one data type: a title, the table, and what was skipped."""
+    if results:
+        table = f"## {results[0].workload}, {results[0].dtype}\n\n{format_table(results)}\n"
+    else:
+        table = "## Nothing could be measured\n"
+    for label, reason in skipped.items():
+        table += f"\nSkipped {label}: {reason}.\n"
+    return table
+
+
 def format_table(results: Sequence[Result]) -> str:
     """A Markdown table of one workload: a competitor per row, and four columns per mode."""
     header = ["competitor"]
     for title in ("forward", "forward + gradients"):
-        header += [f"{title} ms", "x plain", "temporary MiB", "compile s"]
+        header += [f"{title} ms", "x plain", "temporary MiB", "peak MiB", "compile s"]
     by_key = {(result.competitor, result.mode): result.measurement for result in results}
     rows = [
         [name, *(cell for mode in MODES for cell in _cells(by_key, name, mode))]
@@ -144,47 +172,18 @@ def format_table(results: Sequence[Result]) -> str:
     return align_table([header, *rows])
 
 
-def format_means(results: Sequence[Result], workloads: Sequence[Workload]) -> str:
-    """A Markdown table of time and memory over the workloads that networks have.
-
-    Times are over the plain convolution's, memory is what a call holds beside arguments and results
-    over the size of inputs, guide and output together.
-    """
-    of_network = {w.name: w for w in workloads if w.of_network}
-    by_key = {r.key: r.measurement for r in results if r.workload in of_network}
-    rows = [["competitor", "mode", "x plain, mean", "worst", "memory, mean", "worst"]]
-    for name, mode in dict.fromkeys(key[2:] for key in by_key):
-        own = {key: value for key, value in by_key.items() if key[2:] == (name, mode)}
-        times, memory = {}, {}
-        for (workload, dtype, *_), measurement in own.items():
-            if floor := by_key.get((workload, dtype, FLOOR, mode)):
-                times[workload] = measurement.median / floor.median
-            if measurement.temporary_bytes is not None:
-                size = of_network[workload].array_bytes(jnp.dtype(dtype).itemsize)
-                memory[workload] = measurement.temporary_bytes / size
-        rows.append([name, mode, *_mean_and_worst(times), *_mean_and_worst(memory)])
-    return align_table(rows)
-
-
-def _mean_and_worst(values: Mapping[str, float]) -> list[str]:
-    if not values:
-        return ["-", "-"]
-    worst = max(values, key=values.__getitem__)
-    positive = [value for value in values.values() if value > 0]
-    mean = math.exp(statistics.fmean(map(math.log, positive))) if positive else 0.0
-    return [f"{mean:.2f}", f"{values[worst]:.2f} ({worst})"]
-
-
 def _cells(by_key: Mapping[tuple[str, str], Measurement], name: str, mode: str) -> list[str]:
     measurement, floor = by_key.get((name, mode)), by_key.get((FLOOR, mode))
     if measurement is None:
-        return ["-"] * 4
+        return ["-"] * 5
     ratio = None if floor is None else measurement.median / floor.median
-    mebibytes = measurement.temporary_bytes
     return [
         f"{1e3 * measurement.median:.1f}",
         _format(ratio, ".2f"),
-        _format(None if mebibytes is None else mebibytes / 2**20, ".1f"),
+        *(
+            _format(None if size is None else size / 2**20, ".1f")
+            for size in (measurement.temporary_bytes, measurement.peak_bytes)
+        ),
         _format(measurement.compile_seconds, ".2f"),
     ]
 

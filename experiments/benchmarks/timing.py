@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import jax
 
@@ -28,11 +29,14 @@ class Contender:
             compiled.
         temporary_bytes: what the compiled call holds beside its arguments and outputs; None where
             that is not known.
+        peak_bytes: the most that is held at one time, arguments and outputs included; None where
+            that is not known.
     """
 
     call: Callable[[], object]
     compile_seconds: float | None = None
     temporary_bytes: int | None = None
+    peak_bytes: int | None = None
 
 
 @dataclass
@@ -43,11 +47,13 @@ class Measurement:
         seconds: of every timed call, in order.
         compile_seconds: see `Contender`.
         temporary_bytes: see `Contender`.
+        peak_bytes: see `Contender`.
     """
 
     seconds: list[float] = field(default_factory=list)
     compile_seconds: float | None = None
     temporary_bytes: int | None = None
+    peak_bytes: int | None = None
 
     @property
     def median(self) -> float:
@@ -64,17 +70,42 @@ def compile_call(function: Callable, *arguments: object) -> Contender:
 
     Returns:
         The compiled call, with the cost of compiling it.
+
+    Raises:
+        NotImplementedError: it needs more memory than is free.
     """
     jax.clear_caches()
     start = time.perf_counter()
     compiled = jax.jit(function).lower(*arguments).compile()
     seconds = time.perf_counter() - start
+    contender = Contender(lambda: jax.block_until_ready(compiled(*arguments)), seconds)
     analysis = compiled.memory_analysis()
-    return Contender(
-        call=lambda: jax.block_until_ready(compiled(*arguments)),
-        compile_seconds=seconds,
-        temporary_bytes=None if analysis is None else analysis.temp_size_in_bytes,
-    )
+    if analysis is not None:
+        made = analysis.temp_size_in_bytes + analysis.output_size_in_bytes
+        check_memory(made)
+        contender.temporary_bytes = analysis.temp_size_in_bytes
+        contender.peak_bytes = analysis.argument_size_in_bytes + made
+    return contender
+
+
+def check_memory(needed: int) -> None:
+    """Refuse what would not fit: a machine that swaps, or ends the process, measures nothing.
+
+    Args:
+        needed: bytes beside those that are held already.
+
+    Raises:
+        NotImplementedError: fewer are free, where that can be known: on the CPU under Linux.
+    """
+    info = Path("/proc/meminfo")
+    if jax.default_backend() != "cpu" or not info.exists():
+        return
+    fields = dict(line.split(":", 1) for line in info.read_text().splitlines())
+    free = 1024 * int(fields["MemAvailable"].split()[0])
+    if needed > free:
+        raise NotImplementedError(
+            f"it needs {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} are free"
+        )
 
 
 def race(
@@ -86,19 +117,24 @@ def race(
         contenders: by name.
         turns: how many each may have; a turn is one call, or several short ones.
         budget_seconds: a contender gets fewer turns, spread over the race, where all of them would
-            take longer than this; but at least one.
+            take longer than this; but at least one. Where a single call takes longer, the first
+            one counts, and there is no other.
 
     Returns:
         The measurements, by name.
     """
-    shares = {
-        name: count_turns(timed(contender.call), turns, budget_seconds)
-        for name, contender in contenders.items()
-    }
-    results = {
-        name: Measurement([], contender.compile_seconds, contender.temporary_bytes)
-        for name, contender in contenders.items()
-    }
+    shares: dict[str, int] = {}
+    results: dict[str, Measurement] = {}
+    for name, contender in contenders.items():
+        first = timed(contender.call)
+        is_long = first > budget_seconds
+        shares[name] = 0 if is_long else count_turns(first, turns, budget_seconds)
+        results[name] = Measurement(
+            [first] if is_long else [],
+            contender.compile_seconds,
+            contender.temporary_bytes,
+            contender.peak_bytes,
+        )
     for turn in range(turns):
         for name, contender in contenders.items():
             if is_due(turn, shares[name], turns):

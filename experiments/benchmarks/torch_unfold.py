@@ -32,7 +32,7 @@ def torch_operands(workload: Workload, operands: Operands) -> list[Tensor]:
     """
     if len(workload.size) != 2:
         raise NotImplementedError("torch.nn.functional.unfold has exactly two spatial dimensions")
-    kernel_order = (3, 2, 0, 1) if operands.kernel.ndim == 4 else (0, 1)
+    kernel_order = (0, 1) if workload.operator == "pool" else (3, 2, 0, 1)
     orders = ((0, 3, 1, 2), (0, 3, 1, 2), kernel_order, (0,))
     return [
         to_tensor(array, order).requires_grad_()

@@ -12,6 +12,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 import pac_jax
+from pac_jax.filters import with_positions
 
 OPERATORS = ("conv", "conv_transpose", "pool")
 _TINY_SIZE = (9, 8, 6)
@@ -39,7 +40,8 @@ class Workload:
         kernel_dilation: distance between taps, the same along every axis.
         feature_group_count: number of groups of features.
         normalize: whether the affinity is divided by its sum over the window.
-        of_network: whether a published network has a layer of this shape; means are over these.
+        space_sigma: of a bilateral filter: the guide's last channels are the pixels' positions
+            divided by this many pixels, and every weight of the kernel is 1. None for no filter.
 
     Raises:
         ValueError: If the fields do not fit each other.
@@ -57,7 +59,7 @@ class Workload:
     kernel_dilation: int = 1
     feature_group_count: int = 1
     normalize: bool = False
-    of_network: bool = False
+    space_sigma: float | None = None
 
     def __post_init__(self) -> None:
         if self.operator not in OPERATORS:
@@ -68,6 +70,11 @@ class Workload:
             raise ValueError(f"window is {self.window}; it needs odd sizes")
         if self.operator == "pool" and self.features != self.channels:
             raise ValueError(f"features is {self.features}; pooling gives {self.channels} channels")
+        if self.space_sigma is not None and self.guide_channels <= len(self.size):
+            raise ValueError(
+                f"guide_channels is {self.guide_channels}; with space_sigma {len(self.size)} of them "
+                "are positions, and it needs one more"
+            )
 
     @property
     def transposed(self) -> bool:
@@ -116,11 +123,14 @@ class Workload:
             return self.window
         return (*self.window, self.channels // self.feature_group_count, self.features)
 
-    def array_bytes(self, itemsize: int) -> int:
-        """Size of inputs, guide and output together."""
-        inputs = self.batch * math.prod(self.size) * self.channels
-        guide = self.batch * math.prod(self.guide_size) * self.guide_channels
-        return itemsize * (inputs + guide + math.prod(self.output_shape))
+    def data_bytes(self, dtype: DTypeLike) -> int:
+        """Bytes of inputs, guide and output together, the measure of what memory is fair."""
+        numbers = (
+            math.prod(self.size) * self.channels
+            + math.prod(self.guide_size) * self.guide_channels
+            + math.prod(self.output_size) * self.features
+        )
+        return self.batch * numbers * jnp.dtype(dtype).itemsize
 
     def tiny(self) -> Workload:
         """The same kind of work in milliseconds: small sizes, and no two axes alike."""
@@ -131,56 +141,75 @@ class Workload:
             size=tuple(min(n, m) for n, m in zip(self.size, _TINY_SIZE, strict=False)),
             channels=channels,
             guide_channels=min(self.guide_channels, 3),
-            window=tuple(min(n, m) for n, m in zip(self.window, _TINY_WINDOW, strict=False)),
+            window=_TINY_WINDOW[: len(self.window)],
             features=channels if self.operator == "pool" else min(self.features, 8),
             batch=2,
-            strides=min(self.strides, 3),
+            strides=min(self.strides, 2),
             kernel_dilation=min(self.kernel_dilation, 2),
             feature_group_count=min(self.feature_group_count, channels),
         )
 
 
-def _pac_net(name: str, *size: int) -> Workload:
-    """A stage of PAC-Net, which doubles the size."""
-    channels, guide = 32, 16
-    return Workload(
-        name, "conv_transpose", size, channels, guide, (5, 5), channels, strides=2, of_network=True
-    )
+def _pac_net_stages(name: str, size: tuple[int, int], batch: int) -> list[Workload]:
+    """The three doublings of a PAC-Net x8 whose result has this size."""
+    return [
+        Workload(
+            f"{name}_{stage}",
+            "conv_transpose",
+            (size[0] // scale, size[1] // scale),
+            32,
+            16,
+            (5, 5),
+            32,
+            batch=batch,
+            strides=2,
+        )
+        for stage, scale in enumerate((8, 4, 2), start=1)
+    ]
 
 
-def _crf(name: str, dilation: int) -> Workload:
-    """A message of PAC-CRF with full mixing: 21 classes, guided by position and colour."""
-    size, window = (375, 500), (5, 5)
-    return Workload(
-        name, "conv", size, 21, 5, window, 21, kernel_dilation=dilation, of_network=True
-    )
+# What networks and filters ask for, and what means are taken over. Images of VOC have 375 rows of
+# 500 pixels; the three layers of a PAC-FCN work on a quarter, an eighth and a sixteenth of that,
+# under a guide of VGG-16's second block. The CRF's messages are not blurred, as published.
+_NETWORK_WORKLOADS = (
+    *_pac_net_stages("pac_net", (480, 640), batch=1),
+    *_pac_net_stages("pac_net_crops", (256, 256), batch=4),
+    Workload("crf_16", "conv", (375, 500), 21, 3, (5, 5), 21, kernel_dilation=16),
+    Workload("crf_64", "conv", (375, 500), 21, 3, (5, 5), 21, kernel_dilation=64),
+    Workload("pac_fcn_256", "conv", (94, 125), 256, 128, (3, 3), 256),
+    Workload("pac_fcn_512", "conv", (47, 63), 512, 128, (3, 3), 512),
+    Workload("pac_fcn_512_last", "conv", (24, 32), 512, 128, (3, 3), 512),
+    Workload(
+        "jbu_8",
+        "conv_transpose",
+        (60, 80),
+        1,
+        5,
+        (17, 17),
+        1,
+        strides=8,
+        normalize=True,
+        space_sigma=8.0,
+    ),
+    Workload("audio", "conv", (65536,), 32, 16, (9,), 32),
+    Workload("volume", "conv", (40, 40, 40), 32, 16, (3, 3, 3), 32),
+)
 
+# One shape of every kind, such as are easy to talk about. A transposed workload is named after its
+# output's size, the one that its cost goes with.
+_OTHER_WORKLOADS = (
+    Workload("conv_256", "conv", (256, 256), 32, 16, (5, 5), 32),
+    Workload("transpose_160", "conv_transpose", (80, 80), 32, 16, (5, 5), 32, strides=2),
+    Workload("depthwise_256", "conv", (256, 256), 32, 16, (5, 5), 32, feature_group_count=32),
+    Workload("pool_256", "pool", (256, 256), 32, 16, (5, 5), 32, strides=2, normalize=True),
+    Workload(
+        "joint_bilateral", "pool", (480, 640), 1, 5, (9, 9), 1, normalize=True, space_sigma=3.0
+    ),
+)
 
-def _pac_fcn(name: str, size: tuple[int, int], features: int) -> Workload:
-    """A layer of PAC-FCN for an image of 500 x 375, guided by the second block of VGG-16."""
-    return Workload(name, "conv", size, features, 128, (3, 3), features, of_network=True)
-
-
+NETWORK_SHAPES = tuple(workload.name for workload in _NETWORK_WORKLOADS)
 WORKLOADS: dict[str, Workload] = {
-    workload.name: workload
-    for workload in (
-        Workload("conv_256", "conv", (256, 256), 32, 16, (5, 5), 32),
-        _pac_net("transpose_160", 80, 80),
-        _pac_net("pac_net_480_first", 60, 80),
-        _pac_net("pac_net_480_second", 120, 160),
-        _pac_net("pac_net_480_third", 240, 320),
-        _pac_net("pac_net_256_third", 128, 128),
-        _crf("crf_16", 16),
-        _crf("crf_64", 64),
-        _pac_fcn("pac_fcn_block3", (94, 125), 256),
-        _pac_fcn("pac_fcn_block4", (47, 63), 512),
-        _pac_fcn("pac_fcn_block5", (24, 32), 512),
-        Workload("depthwise_256", "conv", (256, 256), 32, 16, (5, 5), 32, feature_group_count=32),
-        Workload("pool_256", "pool", (256, 256), 32, 16, (5, 5), 32, strides=2, normalize=True),
-        Workload("jbu_8", "conv_transpose", (60, 80), 1, 5, (17, 17), 1, strides=8, normalize=True),
-        Workload("audio", "conv", (65536,), 32, 16, (9,), 32),
-        Workload("volume", "conv", (40, 40, 40), 32, 16, (3, 3, 3), 32),
-    )
+    workload.name: workload for workload in (*_OTHER_WORKLOADS, *_NETWORK_WORKLOADS)
 }
 
 
@@ -211,7 +240,7 @@ def make_operands(
     Args:
         workload: the shapes.
         seed: of the random numbers.
-        dtype: of every array.
+        dtype: of every array; but positions need at least 32 bits, and so a guide that has them.
 
     Returns:
         The operands and the cotangent, on the default device.
@@ -223,11 +252,18 @@ def make_operands(
 
     fan_in = math.prod(workload.kernel_shape) / workload.features
     bias_shape = (workload.features,)
-    guide_shape = (workload.batch, *workload.guide_size, workload.guide_channels)
+    seen = workload.guide_channels
+    if workload.space_sigma is not None:
+        seen -= len(workload.size)
+    guide = draw((workload.batch, *workload.guide_size, seen), seen**-0.5)
+    kernel = draw(workload.kernel_shape, fan_in**-0.5)
+    if workload.space_sigma is not None:
+        guide = with_positions(guide, 1.0, 1 / workload.space_sigma)
+        kernel = jnp.ones_like(kernel)
     operands = Operands(
         inputs=draw((workload.batch, *workload.size, workload.channels)),
-        guide=draw(guide_shape, workload.guide_channels**-0.5),
-        kernel=draw(workload.kernel_shape, fan_in**-0.5),
+        guide=guide,
+        kernel=kernel,
         bias=None if workload.operator == "pool" else draw(bias_shape),
     )
     return operands, draw(workload.output_shape)

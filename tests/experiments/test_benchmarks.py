@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from experiments.benchmarks import crf, networks, operators, report, timing
 from experiments.benchmarks.baselines import BASELINES, plain_conv
 from experiments.benchmarks.competitors import list_competitors, with_gradients
 from experiments.benchmarks.workloads import WORKLOADS, Operands, Workload, apply_pac, make_operands
+from pac_jax.models import PacNet
+from pac_jax.nn import PacConvTranspose
 
 quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 GUIDED_BASELINES = [name for name in BASELINES if name != "plain"]
+# Many workloads differ by sizes only, and have one tiny form.
+KINDS = {
+    dataclasses.replace(workload.tiny(), name=""): name
+    for name, workload in reversed(WORKLOADS.items())
+}
 
 
-def different_tiny_workloads() -> dict[str, Workload]:
-    """Several workloads differ in what the tiny ones have in common."""
-    unnamed = {
-        dataclasses.replace(workload.tiny(), name="", of_network=False): workload.tiny()
-        for workload in reversed(WORKLOADS.values())
-    }
-    return {workload.name: workload for workload in unnamed.values()}
-
-
-@pytest.fixture(params=list(different_tiny_workloads()))
+@pytest.fixture(params=list(KINDS.values()))
 def workload(request) -> Workload:
-    return different_tiny_workloads()[request.param]
+    return WORKLOADS[request.param].tiny()
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +147,7 @@ def test_operands_are_made_by_the_seed():
         ({"window": (5,)}, "other dimensions"),
         ({"window": (5, 4)}, "odd"),
         ({"operator": "pool", "features": 7}, "features is 7"),
+        ({"space_sigma": 1.0, "guide_channels": 2}, "2 of them are positions"),
     ],
 )
 def test_workload_refuses_what_does_not_fit(change, message):
@@ -168,6 +169,22 @@ def test_race_gives_every_contender_its_turns_spread_over_the_run(monkeypatch):
     assert due == [2, 5, 8]
 
 
+def test_a_call_longer_than_the_budget_is_not_repeated(monkeypatch):
+    clock = iter([0.0, 20.0, 20.0, 20.5, 21.0, 22.0, 22.0, 23.0])  # starts and ends of calls
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    contenders = {name: timing.Contender(lambda: None) for name in ("long", "short")}
+    results = timing.race(contenders, turns=2, budget_seconds=10.0)
+    assert results["long"].seconds == [20.0]
+    assert results["short"].seconds == [1.0, 1.0]
+
+
+def test_what_needs_more_memory_than_is_free_is_refused(monkeypatch):
+    timing.check_memory(1)
+    if sys.platform == "linux":
+        with pytest.raises(NotImplementedError, match=r"needs 1048576\.0 GiB of memory, and"):
+            timing.check_memory(2**50)
+
+
 @pytest.mark.parametrize(
     ("call_seconds", "turns"), [(0.001, 20), (1.0, 10), (3.0, 3), (11.0, 1), (0.5, 20)]
 )
@@ -182,6 +199,7 @@ def test_compile_call_reports_compile_time_and_temporary_memory():
     contender = timing.compile_call(hoard, jnp.ones((64, 64)))
     assert contender.compile_seconds > 0
     assert contender.temporary_bytes > 0
+    assert contender.peak_bytes == contender.temporary_bytes + 2 * 4 * 64 * 64
     np.testing.assert_allclose(contender.call(), hoard(jnp.ones((64, 64))), rtol=1e-5, atol=1e-5)
 
 
@@ -205,21 +223,22 @@ def test_program_measures_prints_and_writes(tmp_path, capsys):
     )
     assert status == 0
     record = json.loads(data.read_text())
-    assert set(record) == {"machine", "commit", "date", "skipped", "results"}
+    assert set(record) == {"machine", "commit", "date", "summary", "skipped", "results"}
     assert record["machine"]["jax"] == jax.__version__
-    assert set(record["skipped"]) == {"audio_tiny torch"}
+    assert set(record["skipped"]) == {"audio_tiny float32 torch"}
     keys = {(entry["competitor"], entry["mode"]) for entry in record["results"]}
     assert keys == {(name, mode) for name in names[:3] for mode in ("forward", "gradients")}
     assert all(entry["seconds"] and entry["median_seconds"] > 0 for entry in record["results"])
     printed = capsys.readouterr().out
     assert tables.read_text().strip() in printed
-    assert printed.count("\n|") == 5
+    assert printed.count("\n|") == 5 + 5  # results and means
+    assert "Summary of 1 of 14 network shapes" in printed
     assert len(report.read_json(data)) == 6
 
 
 def result(competitor: str, seconds: float, mode: str = "forward") -> report.Result:
-    measurement = timing.Measurement([seconds, seconds / 2, 2 * seconds], 0.5, 2**20)
-    return report.Result("conv_256", "float32", competitor, mode, measurement)
+    measurement = timing.Measurement([seconds, seconds / 2, 2 * seconds], 0.5, 2**20, 2**21)
+    return report.Result("conv_256", "float32", competitor, mode, 2**20, measurement)
 
 
 def test_table_has_ratios_to_the_plain_convolution():
@@ -227,29 +246,9 @@ def test_table_has_ratios_to_the_plain_convolution():
         [result("plain", 0.01), result("taps", 0.025), result("taps", 0.1, "gradients")]
     )
     plain, taps = ([cell.strip() for cell in line.split("|")] for line in table.splitlines()[2:])
-    assert plain[1:-1] == ["plain", "10.0", "1.00", "1.0", "0.50", "-", "-", "-", "-"]
-    assert taps[1:-1] == ["taps", "25.0", "2.50", "1.0", "0.50", "100.0", "-", "1.0", "0.50"]
-
-
-def test_means_are_over_the_networks_shapes():
-    def timed(workload, competitor, seconds, memory):
-        measurement = timing.Measurement([seconds], 0.5, memory)
-        return report.Result(workload, "float32", competitor, "forward", measurement)
-
-    shapes = [WORKLOADS[name] for name in ("crf_16", "pac_fcn_block5", "conv_256")]
-    size = [4 * (375 * 500 * (21 + 5 + 21)), 4 * 24 * 32 * (512 + 128 + 512)]
-    assert [shape.array_bytes(4) for shape in shapes[:2]] == size
-    results = [
-        timed("crf_16", "plain", 0.1, 0),
-        timed("crf_16", "taps", 0.4, size[0]),
-        timed("pac_fcn_block5", "plain", 0.1, 0),
-        timed("pac_fcn_block5", "taps", 0.1, 4 * size[1]),
-        timed("conv_256", "plain", 0.1, 0),
-        timed("conv_256", "taps", 9.0, 0),
-    ]
-    *_, taps = report.format_means(results, shapes).splitlines()
-    cells = [cell.strip() for cell in taps.split("|")][1:-1]
-    assert cells == ["taps", "forward", "2.00", "4.00 (crf_16)", "2.00", "4.00 (pac_fcn_block5)"]
+    assert plain[1:-1] == ["plain", "10.0", "1.00", "1.0", "2.0", "0.50", *"-----"]
+    assert taps[1:6] == ["taps", "25.0", "2.50", "1.0", "2.0"]
+    assert taps[6:-1] == ["0.50", "100.0", "-", "1.0", "2.0", "0.50"]
 
 
 def test_compare_names_what_got_slower(tmp_path, capsys):
@@ -273,7 +272,11 @@ def test_compare_names_what_got_slower(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--workload", "conv_255"], "workload is 'conv_255'; it needs one of conv_256, "),
-        (["--competitor", "magic"], "competitor is 'magic'; it needs one of plain, taps, "),
+        (["--competitor", "magic"], "competitor is 'magic'; it needs one of plain, default, "),
+        (["--scaling", "--workload", "audio"], "--scaling has its own workloads and competitors"),
+        (["--read", "now.json", "--competitor", "plain"], "--read has its own workloads"),
+        (["--read", "now.json", "--scaling"], "--scaling measures, --read does not"),
+        (["--plot", "now.png", "--dtype", "float32", "bfloat16"], "have one --dtype"),
         (["--runs", "0"], "--runs is 0; it needs at least 1"),
         (["--dtype", "int8"], "argument --dtype: invalid choice"),
     ],
@@ -305,16 +308,32 @@ def test_list_names_every_workload_and_competitor(capsys):
 
 
 def test_networks_are_raced(monkeypatch, capsys):
-    small = {"PacNet": networks.NETWORKS["PacNet.lite"], "DJIF": networks.NETWORKS["DJIF"]}
-    monkeypatch.setattr(networks, "NETWORKS", small)
-    networks.main(["--size", "16", "24", "--runs", "1"])
-    *_, first, second = capsys.readouterr().out.splitlines()
+    names = ("PacNet", networks.PUBLISHED, networks.PLAIN)
+    monkeypatch.setattr(networks, "NETWORKS", {name: networks.NETWORKS[name] for name in names})
+    small: dict = {"target_branch": (4,), "guide_branch": (4,), "group_features": 3}
+    small |= {"stages": (4, 5), "final_branch": (), "implementation": "patches"}
+    monkeypatch.setattr(networks, "PacNet", partial(PacNet, **small))
+    networks.main(["--factor", "4", "--size", "16", "24", "--runs", "1"])
+    *_, first, second, third, _, ratio = capsys.readouterr().out.splitlines()
     assert first.startswith("| PacNet | ")
     assert "| 1.00 |" in first
-    assert second.startswith("| DJIF | ")
+    assert second.startswith(f"| {networks.PUBLISHED} | ")
+    assert third.startswith(f"| {networks.PLAIN} | ")
+    assert "PacNet, published, takes " in ratio
     with pytest.raises(SystemExit):
         networks.main(["--size", "20", "24"])
     assert "multiples of --factor, 8" in capsys.readouterr().err
+
+
+def test_plain_stage_is_a_pac_stage_under_a_constant_guide():
+    options = {"strides": 2, "padding": ((2, 3), (2, 3)), "rngs": nnx.Rngs(0)}
+    stage = PacConvTranspose(3, 4, (5, 5), bias_init=nnx.initializers.normal(), **options)
+    features = jax.random.normal(jax.random.key(1), (2, 5, 7, 3))
+    group = jnp.full((2, 10, 14, 2), 0.5)
+    plain = networks.PlainStage(stage)
+    np.testing.assert_allclose(plain(features, group), stage(features, group), rtol=1e-5, atol=1e-5)
+    kept = jax.tree.leaves(nnx.state(plain, nnx.Intermediate))  # so that it has to be computed
+    np.testing.assert_array_equal(kept[0], group)
 
 
 def test_crf_is_raced(capsys):
