@@ -110,8 +110,8 @@ def phases(geometry: Geometry) -> Cut:
     return Cut(
         size,
         [_phase_pieces(geometry, axes, phases) for phases in groups.values()],
-        lambda array: _split_phases(array, stride, size),
-        lambda parts: _merge_phases(parts, stride, output_size),
+        lambda array: split_phases(array, stride, size),
+        lambda parts: merge_phases(parts, stride, output_size),
         math.prod(stride),
     )
 
@@ -150,7 +150,8 @@ def _phase_pieces(geometry: Geometry, axes: list, phases: list[Ints]) -> Pieces:
     )
 
 
-def _split_phases(array: jax.Array, stride: Ints, size: Ints) -> jax.Array:
+def split_phases(array: jax.Array, stride: Ints, size: Ints) -> jax.Array:
+    """(N, *output_size, ...) -> (phases, N, *size, ...), zeros beyond the output."""
     n = len(stride)
     config = [(0, 0, 0)] * array.ndim
     for axis in range(n):
@@ -163,7 +164,8 @@ def _split_phases(array: jax.Array, stride: Ints, size: Ints) -> jax.Array:
     return array.reshape(-1, *array.shape[n:])
 
 
-def _merge_phases(parts: jax.Array, stride: Ints, output_size: Ints) -> jax.Array:
+def merge_phases(parts: jax.Array, stride: Ints, output_size: Ints) -> jax.Array:
+    """(phases, N, *size, C) -> (N, *output_size, C)."""
     n = len(stride)
     size = parts.shape[2 : 2 + n]
     parts = parts.reshape(*stride, *parts.shape[1:])

@@ -23,11 +23,16 @@ import numpy as np
 from jax import lax
 
 from pac_jax.functional.affinity import Affinity, evaluate_affinity
-from pac_jax.functional.geometry import Geometry, Ints, pad_spatially
+from pac_jax.functional.geometry import Ints, pad_spatially
 from pac_jax.functional.implementations.pieces import Cut, Pieces, bands, phases
+from pac_jax.functional.implementations.products import (
+    Sums,
+    over_channels,
+    taps_first,
+    times_kernel,
+    zeros,
+)
 from pac_jax.functional.problem import GuideFeatures, Operands, Problem
-
-Sums = tuple[jax.Array, jax.Array | None]
 
 
 class Sources(NamedTuple):
@@ -55,21 +60,21 @@ def contract(problem: Problem, operands: Operands) -> Sums:
     geometry = problem.geometry
     batch = operands.inputs.shape[0]
     if 0 in (batch, *geometry.output_size):
-        return _zeros(problem, operands.inputs, operands.kernel, (batch, *geometry.output_size))
+        return zeros(problem, operands.inputs, operands.kernel, (batch, *geometry.output_size))
     is_transposed = any(s != 1 for s in geometry.spread)
     cut = phases(geometry) if is_transposed else bands(geometry, batch)
     sources, origin = _padded_sources(problem, operands, cut)
     if isinstance(operands.guided_by, GuideFeatures):
         of_pieces = cut.split(operands.guided_by.centres)
     else:
-        of_pieces = _taps_first(cut.split(operands.guided_by), geometry)
+        of_pieces = taps_first(cut.split(operands.guided_by), geometry)
     parts, order = [], []
     for pieces in cut.groups:
         parts.append(_scan_pieces(problem, operands, pieces, cut.size, sources, origin, of_pieces))
         order += pieces.members.tolist()
     if absent := sorted(set(range(cut.number)) - set(order)):  # phases that no tap reaches
         lead = (len(absent), batch, *cut.size)
-        parts.append(_zeros(problem, operands.inputs, operands.kernel, lead))
+        parts.append(zeros(problem, operands.inputs, operands.kernel, lead))
         order += absent
     joined = jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
     if order != sorted(order):
@@ -160,10 +165,10 @@ def _scan_taps(
             denominator += weight * _strided(region.mask, offset, size, strides)
         return (total, denominator), None
 
-    zeros = _zeros(problem, region.inputs, kernel, (region.inputs.shape[0], *size))
+    start = zeros(problem, region.inputs, kernel, (region.inputs.shape[0], *size))
     weights = centre_or_weights if affinity is None else None
     xs = (jnp.asarray(offsets, jnp.int32), weights, kernel)
-    return lax.scan(jax.checkpoint(tap), zeros, xs)[0]
+    return lax.scan(jax.checkpoint(tap), start, xs)[0]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
@@ -189,8 +194,8 @@ def _tap_product(
     )
     if not kernel_first:
         return _weight_first(problem, size, strides, inputs, weight, kernel, offset)
-    product = _strided(_times_kernel(inputs, kernel, problem), offset, size, strides)
-    return _over_channels(weight, product.shape[-1]) * product
+    product = _strided(times_kernel(inputs, kernel, problem), offset, size, strides)
+    return over_channels(weight, product.shape[-1]) * product
 
 
 def _weight_first(
@@ -203,8 +208,8 @@ def _weight_first(
     offset: jax.Array,
 ) -> jax.Array:
     sample = _strided(inputs, offset, size, strides)
-    weighted = _over_channels(weight, sample.shape[-1]) * sample
-    return _times_kernel(weighted, kernel, problem)
+    weighted = over_channels(weight, sample.shape[-1]) * sample
+    return times_kernel(weighted, kernel, problem)
 
 
 @_tap_product.defjvp
@@ -218,36 +223,6 @@ def _tap_product_jvp(
     return product, jax.jvp(function, primals, tangents)[1]
 
 
-def _over_channels(weight: jax.Array, channels: int) -> jax.Array:
-    """(..., 1) -> (..., channels), transposed into a product instead of a reduction."""
-    if weight.shape[-1] == channels:
-        return weight
-    ones = jnp.ones((1, channels), weight.dtype)
-    return _matmul(weight, ones, lax.Precision.HIGHEST)
-
-
-def _times_kernel(weighted: jax.Array, kernel: jax.Array, problem: Problem) -> jax.Array:
-    """One tap's product with the kernel, (..., C) -> (..., D)."""
-    groups = problem.feature_group_count
-    if groups is None:  # pooling: one number for all channels
-        return weighted * kernel
-    if groups == 1:
-        return _matmul(weighted, kernel, problem.precision)
-    group_features, features = kernel.shape
-    kernel = kernel.reshape(group_features, groups, features // groups)
-    weighted = weighted.reshape(*weighted.shape[:-1], groups, group_features)
-    if group_features == 1:  # depthwise: no sum, hence no product of matrices
-        product = weighted * kernel.reshape((1,) * (weighted.ndim - 2) + kernel.shape[1:])
-    else:
-        product = jnp.einsum("...gc,cgd->...gd", weighted, kernel, precision=problem.precision)
-    return product.reshape(*product.shape[:-2], features)
-
-
-def _matmul(left: jax.Array, right: jax.Array, precision: lax.PrecisionLike) -> jax.Array:
-    dimensions = (((left.ndim - 1,), (0,)), ((), ()))
-    return lax.dot_general(left, right, dimensions, precision=precision)
-
-
 def _slice(array: jax.Array, start: jax.Array, size: Ints) -> jax.Array:
     zero = jnp.zeros((), start.dtype)
     starts = (zero, *(start[i] for i in range(len(size))), zero)
@@ -258,14 +233,6 @@ def _strided(array: jax.Array, start: jax.Array, size: Ints, strides: Ints) -> j
     span = tuple((n - 1) * s + 1 for n, s in zip(size, strides, strict=True))
     block = _slice(array, start, span)
     return lax.slice(block, (0,) * block.ndim, block.shape, (1, *strides, 1))
-
-
-def _taps_first(weights: jax.Array, geometry: Geometry) -> jax.Array:
-    """(P, N, *size, *window, ...) -> (P, T, N, *size, ...)."""
-    n = geometry.ndim
-    lead = weights.shape[: 2 + n]
-    flat = weights.reshape(*lead, geometry.num_taps, *weights.shape[2 + 2 * n :])
-    return jnp.moveaxis(flat, 2 + n, 1)
 
 
 def _padded_sources(problem: Problem, operands: Operands, cut: Cut) -> tuple[Sources, np.ndarray]:
@@ -286,13 +253,3 @@ def _padded_sources(problem: Problem, operands: Operands, cut: Cut) -> tuple[Sou
         pad(operands.sample_weights()) if problem.normalize else None,
     )
     return sources, low
-
-
-def _zeros(problem: Problem, inputs: jax.Array, kernel: jax.Array, lead: Ints) -> Sums:
-    """Two sums of nothing, with these leading dimensions."""
-    channels = inputs.shape[-1]
-    features = channels if problem.feature_group_count is None else kernel.shape[-1]
-    outputs = jnp.zeros((*lead, features), inputs.dtype)
-    if not problem.normalize:
-        return outputs, None
-    return outputs, jnp.zeros((*lead, channels if problem.channel_wise else 1), inputs.dtype)
