@@ -14,7 +14,7 @@ The price is compile time, which grows with the number of taps, and on a CPU pas
 
 import itertools
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,8 @@ class Place(NamedTuple):
 
 Key = TypeVar("Key")
 Shifted = TypeVar("Shifted")
-AtPlaces = Callable[[Shifted, Iterable[Place]], dict[Key, jax.Array]]
+# From sources, as all of these places read them, pytrees of arrays that add up by their keys.
+AtPlaces = Callable[[Shifted, Iterable[Place]], dict[Key, Any]]
 
 
 def limitation(problem: Problem, operands: Operands) -> str | None:
@@ -63,6 +64,7 @@ def contract(problem: Problem, operands: Operands) -> Sums:
     kernels = _unstacked(kernel, 0)
     guided_by = operands.guided_by
     affinity, neighbours = None, None
+    of_phases: list[Any]
     if isinstance(guided_by, GuideFeatures):
         affinity, neighbours, centres = guided_by
         of_phases = _unstacked(split_phases(centres, geometry.spread, size), 0)
@@ -103,7 +105,7 @@ def contract(problem: Problem, operands: Operands) -> Sums:
 
 def over_window(
     geometry: Geometry, sources: Shifted, at_places: AtPlaces[Shifted, Key]
-) -> dict[Key, jax.Array]:
+) -> dict[Key, Any]:
     """What all taps add up to, shift by shift.
 
     Args:
@@ -116,14 +118,14 @@ def over_window(
         The sums by key, without those keys that no tap adds to.
     """
 
-    def along(axis: int, sources: Shifted, outer: list[Place]) -> dict[Key, jax.Array]:
+    def along(axis: int, sources: Shifted, outer: list[Place]) -> dict[Key, Any]:
         if axis == geometry.ndim:
             return at_places(sources, outer)
-        sums: dict[Key, jax.Array] = {}
+        sums: dict[Key, Any] = {}
         for start, places in _reads(geometry, axis).items():
             inner = [_combined(geometry, axis, *pair) for pair in itertools.product(outer, places)]
 
-            def read(sources: Shifted, start=start, inner=inner) -> dict[Key, jax.Array]:
+            def read(sources: Shifted, start=start, inner=inner) -> dict[Key, Any]:
                 shifted = jax.tree.map(
                     lambda array: _shifted(array, geometry, axis, start), sources
                 )
