@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 OVERRIDES = [
+    *("--network", "pac_upsampler", "--deep-features", "1", "--dilations", "1"),
     *("--factors", "4", "--crop", "16", "--steps", "3", "--batch-size", "4", "--scenes", "4"),
     *("--warmup-steps", "1", "--learning-rate", "0.01"),
 ]
@@ -20,7 +21,13 @@ def start(out, *options: str) -> subprocess.Popen:
     flags = "--xla_backend_optimization_level=0"
     return subprocess.Popen(
         [*command, "--out", str(out), *OVERRIDES, *options],
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        env={
+            **os.environ,
+            "XLA_FLAGS": flags,
+            "JAX_PLATFORMS": "cpu",
+            "JAX_COMPILATION_CACHE_DIR": str(out.parent / "compiled"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -62,8 +69,9 @@ def test_two_processes_learn_what_one_does(tmp_path):
         assert set(one) == set(two)
         assert len(one) > 5
         assert not np.array_equal(one["losses"][:1], one["losses"][2:])
-        for name in one:
-            np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
+        for name in one:  # Adam makes steps of 1e-2 also of gradients that are little but rounding
+            np.testing.assert_allclose(two[name], one[name], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
