@@ -39,7 +39,7 @@ def train(config: Config, folder: Path, console: Console | None = None) -> nnx.M
         parameters=parameters,
         begin=partial(_begin, config, folder.parent, console),
         transform=optimizer(config),
-        loss=_loss(config),
+        loss=training_loss(config),
         setting=partial(setting_at, config),
         batches=lambda first: batches(config, first, folder.parent / "scenes"),
         validation=lambda: validation(config, graph),
@@ -47,7 +47,8 @@ def train(config: Config, folder: Path, console: Console | None = None) -> nnx.M
     return nnx.merge(graph, run(config, task, folder, console))
 
 
-def _loss(config: Config) -> Loss:
+def training_loss(config: Config) -> Loss:
+    """The loss of a batch, for `make_update`."""
     graph_of = graphs(config)
 
     def loss(parameters: nnx.State, batch: Batch, setting: Setting) -> jax.Array:

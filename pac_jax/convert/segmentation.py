@@ -73,7 +73,7 @@ def fcn_from_torch(
         dtype: of the backbone, as in `FCN8s`.
         param_dtype: of the parameters.
         precision: of all convolutions, as in `jax.lax`.
-        implementation: of the pixel-adaptive layers: 'taps', 'patches', or None for the fastest.
+        implementation: of the pixel-adaptive layers: 'taps', 'shifts', 'patches', or None.
 
     Returns:
         `FCN8s`, what `pac_fcn` makes of it, or `ScoresWithCRF`, with the checkpoint's parameters.

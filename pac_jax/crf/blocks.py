@@ -49,9 +49,7 @@ def interpolate_blocks(blocks: jax.Array, block: int, size: tuple[int, ...]) -> 
 def _interpolate_axis(blocks: jax.Array, block: int, axis: int) -> jax.Array:
     """Weighted sums of each block and its neighbours: by the known factor, in one pass."""
     n = blocks.shape[axis]
-    edges = [lax.slice_in_dim(blocks, i, i + 1, axis=axis) for i in (0, n - 1)]
-    before = jnp.concatenate([edges[0], lax.slice_in_dim(blocks, 0, n - 1, axis=axis)], axis)
-    after = jnp.concatenate([lax.slice_in_dim(blocks, 1, n, axis=axis), edges[1]], axis)
+    before, after = (_neighbours(blocks, axis, step) for step in (-1, 1))
     # Where each of a block's pixels lies, from the block's centre, in blocks.
     place = (np.arange(block) + 0.5) / block - 0.5
     shape = [1] * (blocks.ndim + 1)
@@ -66,6 +64,20 @@ def _interpolate_axis(blocks: jax.Array, block: int, axis: int) -> jax.Array:
             share.reshape(shape), blocks.dtype
         )
     return images.reshape(*blocks.shape[:axis], n * block, *blocks.shape[axis + 1 :])
+
+
+def _neighbours(blocks: jax.Array, axis: int, step: int) -> jax.Array:
+    """The next block on one side, at the border the block itself.
+
+    A shift and a choice rather than the border's slice, joined to the rest: where devices share the
+    axis, this needs one row of each, and the slice all of them.
+    """
+    config = [(0, 0, 0)] * blocks.ndim
+    config[axis] = (-step, step, 0)
+    shifted = lax.pad(blocks, jnp.zeros((), blocks.dtype), config)
+    border = 0 if step < 0 else blocks.shape[axis] - 1
+    at_border = lax.broadcasted_iota(jnp.int32, blocks.shape, axis) == border
+    return jnp.where(at_border, blocks, shifted)
 
 
 def _missing(size: int, block: int) -> tuple[int, int]:

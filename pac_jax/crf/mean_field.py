@@ -57,7 +57,7 @@ def mean_field(
             kept.
         precision: as in `jax.lax`.
         implementation: of the messages: 'rows', an implementation of the operators ('taps',
-            'patches'), or None for the fastest; see `pac_jax.crf.messages`.
+            'shifts', 'patches'), or None for the fastest; see `pac_jax.crf.messages`.
 
     Returns:
         Logits after the last step, and the number of steps.

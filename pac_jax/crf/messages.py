@@ -112,7 +112,8 @@ class ChannelsLast:
 
     def affinity(self, term: PairwiseTerm, guide: jax.Array, affinity: Affinity) -> jax.Array:
         """(N, *blurred size, *window)."""
-        return _affinity(term, block_means(guide, term.blur), affinity)
+        written_out = "shifts" if self.implementation == "shifts" else None
+        return _affinity(term, block_means(guide, term.blur), affinity, written_out)
 
     def send(
         self,
@@ -221,6 +222,13 @@ def _plain(
     )
 
 
-def _affinity(term: PairwiseTerm, blurred: jax.Array, affinity: Affinity) -> jax.Array:
-    window = term.window_shape(blurred.ndim - 2)
-    return pac_affinity(blurred, window, kernel_dilation=term.dilation, affinity=affinity)
+def _affinity(
+    term: PairwiseTerm, blurred: jax.Array, affinity: Affinity, implementation: str | None = None
+) -> jax.Array:
+    return pac_affinity(
+        blurred,
+        term.window_shape(blurred.ndim - 2),
+        kernel_dilation=term.dilation,
+        affinity=affinity,
+        implementation=implementation,
+    )

@@ -169,11 +169,11 @@ def conv(
     if inputs.ndim == 3:  # one dimension is a single row
         inputs, affinity, kernel = inputs[:, None], affinity[:, None], kernel[None]
         return conv((1, *window), dilation, precision, inputs, affinity, kernel)[:, 0]
-    *outer, height, channels, width = inputs.shape
+    batch, *outer, height, channels, width = inputs.shape
     *lead_window, along = window
     features = kernel.shape[-1]
     padded_width = width + dilation * (along - 1)
-    row_bytes = along * features * padded_width * inputs.dtype.itemsize
+    row_bytes = batch * along * features * padded_width * inputs.dtype.itemsize
     band = max(1, min(height, _BAND_BYTES // row_bytes))
     missing = -height % band
     padded = _padded(inputs, [dilation * (taps // 2) for taps in window], missing)
@@ -182,26 +182,30 @@ def conv(
     kernels = jnp.moveaxis(kernel, -1, -2).reshape(*lead_window, along * features, channels)
 
     def of_band(start: jax.Array) -> jax.Array:
-        total = jnp.zeros((band, features, width), inputs.dtype)
+        # Of all images at once: a loop over them would gather those that other devices hold.
+        total = jnp.zeros((batch, band, features, width), inputs.dtype)
+        image = jnp.zeros((), start.dtype)
+        ones = (1,) * len(outer)
         for number, taps in enumerate(np.ndindex(*lead_window)):
-            first = [start[0], *(start[1:] + dilation * np.array(taps, np.int32)), 0, 0]
-            block = (*(1,) * (len(outer)), band, channels, padded_width)
-            samples = lax.dynamic_slice(padded, first, block).reshape(block[-3:])
-            first = [*start, number * along, 0]
-            block = (*(1,) * (len(outer)), band, along, width)
-            weights = lax.dynamic_slice(affinity, first, block).reshape(block[-3:])
+            first = [image, *(start + dilation * np.array(taps, np.int32)), 0, 0]
+            block = (batch, *ones, band, channels, padded_width)
+            samples = lax.dynamic_slice(padded, first, block).reshape(batch, *block[-3:])
+            first = [image, *start, number * along, 0]
+            block = (batch, *ones, band, along, width)
+            weights = lax.dynamic_slice(affinity, first, block).reshape(batch, *block[-3:])
             products = times_matrix(samples, kernels[taps].T, precision)
             for tap in range(along):
-                product = products[:, tap * features : (tap + 1) * features]
+                product = products[..., tap * features : (tap + 1) * features, :]
                 shifted = product[..., tap * dilation : tap * dilation + width]
-                total = total + weights[:, tap : tap + 1] * shifted
+                total = total + weights[..., tap : tap + 1, :] * shifted
         return total
 
     bands = (height + missing) // band
     starts = np.array(list(np.ndindex(*outer, bands)), np.int32).reshape(-1, len(outer) + 1)
     starts[:, -1] *= band
-    outputs = lax.map(of_band, jnp.asarray(starts))
-    return outputs.reshape(*outer, bands * band, features, width)[..., :height, :, :]
+    outputs = jnp.moveaxis(lax.map(of_band, jnp.asarray(starts)), 0, 1)
+    outputs = outputs.reshape(batch, *outer, bands * band, features, width)
+    return outputs[..., :height, :, :]
 
 
 @conv.defjvp

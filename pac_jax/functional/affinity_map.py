@@ -1,6 +1,6 @@
 """The affinity of every tap of every window, as an array to be used more than once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import jax
@@ -12,7 +12,12 @@ from jax.typing import ArrayLike
 from pac_jax.functional import arguments, operators
 from pac_jax.functional.affinity import Affinity, Gaussian, evaluate_affinity
 from pac_jax.functional.geometry import Geometry, Padding, conv_geometry, pad_spatially
+from pac_jax.functional.implementations.shifts import Place, over_window
 from pac_jax.functional.problem import GuideFeatures, divide_or_zero, mask_renormalisation
+
+OfSamples = Callable[[jax.Array], jax.Array]
+# function(samples at the tap) for every tap, stacked along a new first axis
+ForEveryTap = Callable[[Geometry, OfSamples, jax.Array], jax.Array]
 
 
 def pac_affinity(
@@ -26,6 +31,7 @@ def pac_affinity(
     channel_wise: bool = False,
     normalize: bool = False,
     mask: ArrayLike | None = None,
+    implementation: str | None = None,
 ) -> jax.Array:
     r"""Compute the affinity between every window's centre and its taps.
 
@@ -48,6 +54,8 @@ def pac_affinity(
         channel_wise: whether to give one affinity per guide channel, as `pac_pool` can use.
         normalize: see above.
         mask: (N, *spatial, 1), see above.
+        implementation: 'taps', a loop over the taps; 'shifts', all taps written out, for images cut
+            over several devices; or None for the fastest.
 
     Returns:
         (N, *output_size, *window), with a last axis G if `channel_wise`, of the guide's type but with
@@ -86,16 +94,18 @@ def pac_affinity(
     affinity = operators.callable_pytree(affinity)
     reading = operators.on_inputs(geometry)
     features = operators.guide_operands(guide, affinity, mask, geometry, reading)
-    return _affinity_map(geometry, channel_wise, normalize, features, mask)
+    for_every_tap = _select(implementation)
+    return _affinity_map(geometry, channel_wise, normalize, features, mask, for_every_tap)
 
 
-@partial(jax.jit, static_argnames=("geometry", "channel_wise", "normalize"))
+@partial(jax.jit, static_argnames=("geometry", "channel_wise", "normalize", "for_every_tap"))
 def _affinity_map(
     geometry: Geometry,
     channel_wise: bool,
     normalize: bool,
     features: GuideFeatures,
     mask: jax.Array | None,
+    for_every_tap: ForEveryTap,
 ) -> jax.Array:
     affinity, neighbours, centres = features
 
@@ -104,11 +114,11 @@ def _affinity_map(
             affinity, neighbour, centres, channel_wise=channel_wise, dtype=neighbours.dtype
         )
 
-    weights = _for_every_tap(geometry, weight, neighbours)
+    weights = for_every_tap(geometry, weight, neighbours)
     if normalize or mask is not None:
         ones = jnp.ones((1, *neighbours.shape[1:-1], 1), neighbours.dtype)
         samples = ones if mask is None else mask
-        weights = weights * _for_every_tap(geometry, lambda sample: sample, samples)
+        weights = weights * for_every_tap(geometry, lambda sample: sample, samples)
     if normalize:
         weights = divide_or_zero(weights, jnp.sum(weights, axis=0, keepdims=True))
     elif mask is not None:
@@ -119,8 +129,30 @@ def _affinity_map(
     return weights if channel_wise else weights[..., 0]
 
 
-def _for_every_tap(geometry: Geometry, function, samples: jax.Array) -> jax.Array:
-    """function(samples at the tap) for every tap, stacked along a new first axis."""
+def _select(implementation: str | None) -> ForEveryTap:
+    if implementation in (None, "taps"):
+        return _by_taps
+    if implementation == "shifts":
+        return _by_shifts
+    raise ValueError(
+        f"implementation is {implementation!r}; pass one of 'taps', 'shifts', or None for the fastest"
+    )
+
+
+def _by_shifts(geometry: Geometry, function: OfSamples, samples: jax.Array) -> jax.Array:
+    """See `ForEveryTap`; taps that meet no sample are given zeros."""
+
+    def at_places(shifted: jax.Array, places: Iterable[Place]) -> dict[int, jax.Array]:
+        return {place.tap: function(shifted) for place in places}
+
+    found = over_window(geometry, samples, at_places)
+    nothing = jnp.zeros((samples.shape[0], *geometry.output_size, samples.shape[-1]), samples.dtype)
+    each = [found[tap] if tap in found else function(nothing) for tap in range(geometry.num_taps)]
+    return jnp.stack(each)
+
+
+def _by_taps(geometry: Geometry, function: OfSamples, samples: jax.Array) -> jax.Array:
+    """See `ForEveryTap`."""
     size, strides = geometry.output_size, geometry.strides
     low = [low for low, _ in geometry.padding]
     span = [max(o - 1, 0) * s + 1 for o, s in zip(size, strides, strict=True)]

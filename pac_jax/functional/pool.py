@@ -50,7 +50,7 @@ def pac_pool(
             the mask lets count).
         mask: (N, *spatial, 1), see `pac_conv`.
         precision: of the sums' products, as in `jax.lax`; the elementwise products are exact.
-        implementation: 'taps', 'patches', or None for the fastest.
+        implementation: 'taps', 'shifts', 'patches', or None for the fastest.
 
     Returns:
         (N, *output_size, C) of the inputs' type.

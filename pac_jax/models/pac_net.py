@@ -74,7 +74,7 @@ class PacNet(nnx.Module):
         dtype: of the computation, as in flax; inferred from inputs and parameters if None.
         param_dtype: of the parameters.
         precision: of all convolutions, as in `jax.lax`.
-        implementation: of the `PacConvTranspose`s: 'taps', 'patches', or None for the fastest.
+        implementation: of the `PacConvTranspose`s: 'taps', 'shifts', 'patches', or None.
         rngs: of which `params` is drawn.
 
     Attributes:

@@ -43,7 +43,7 @@ class PacPool(nnx.Module):
         param_dtype: of the parameter.
         precision: of the sums' products, as in `jax.lax`.
         weights_init: initializer of w.
-        implementation: 'taps', 'patches', or None for the fastest.
+        implementation: 'taps', 'shifts', 'patches', or None for the fastest.
         rngs: of which `params` is drawn; needed with `use_weights`.
 
     Attributes:

@@ -53,7 +53,7 @@ SIGNATURES = {
     "pac_affinity": (
         "guide, window_shape, *, strides=1, padding='SAME', kernel_dilation=1, "
         # channel_wise is what pac_pool_with_affinity's needs.
-        "affinity=Gaussian(), channel_wise=False, normalize=False, mask=None"
+        "affinity=Gaussian(), channel_wise=False, normalize=False, mask=None, implementation=None"
     ),
     "propagate_mask": (
         "mask, window_shape, *, strides=1, padding='SAME', kernel_dilation=1, transposed=False"

@@ -5,11 +5,12 @@ To add one: write a module with the two functions of `problem.Implementation`, a
 
 import types
 
-from pac_jax.functional.implementations import patches, taps
+from pac_jax.functional.implementations import patches, shifts, taps
 from pac_jax.functional.problem import Implementation, Operands, Problem
 
 IMPLEMENTATIONS: dict[str, types.ModuleType] = {
     "taps": taps,
+    "shifts": shifts,
     "patches": patches,
 }
 

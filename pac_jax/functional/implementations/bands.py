@@ -6,7 +6,6 @@ phase, o modulo s. A phase is an ordinary convolution of the unspread input with
 zero between samples is ever multiplied. Without spread there is one phase, which has all taps.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from jax import lax
 
 from pac_jax.functional.geometry import Geometry, Ints
+from pac_jax.functional.implementations.phases import merge_phases, split_phases
 
 # Bands of this many output positions keep what the taps add up in the processor's cache, and still
 # amortise the start of each step's handful of kernels. experiments/benchmarks measures both.
@@ -160,25 +160,12 @@ class Bands:
 
     def to_phases(self, band: jax.Array) -> jax.Array:
         """One band (N, rows, *output_size[1:], ...) -> (phases, N, *size, ...)."""
-        spread, n = self.geometry.spread, self.geometry.ndim
-        for axis in range(1, n):
-            missing = self.size[axis] * spread[axis] - band.shape[1 + axis]
-            band = _pad_after(band, 1 + axis, missing)
-        paired = itertools.chain.from_iterable(zip(self.size, spread, strict=True))
-        band = band.reshape(band.shape[0], *paired, *band.shape[1 + n :])
-        band = jnp.moveaxis(band, [2 + 2 * axis for axis in range(n)], range(n))
-        return band.reshape(-1, *band.shape[n:])
+        return split_phases(band, self.geometry.spread, self.size)
 
     def from_phases(self, phases: jax.Array) -> jax.Array:
         """The inverse of `to_phases`."""
-        spread, n = self.geometry.spread, self.geometry.ndim
-        phases = phases.reshape(*spread, *phases.shape[1:])
-        phases = jnp.moveaxis(phases, range(n), [2 + 2 * axis for axis in range(n)])
-        full = [q * s for q, s in zip(self.size, spread, strict=True)]
-        band = phases.reshape(phases.shape[0], *full, *phases.shape[1 + 2 * n :])
-        for axis in range(1, n):
-            band = lax.slice_in_dim(band, 0, self.geometry.output_size[axis], axis=1 + axis)
-        return band
+        spread, sizes = self.geometry.spread, self.geometry.output_size
+        return merge_phases(phases, spread, (self.size[0] * spread[0], *sizes[1:]))
 
 
 def _shifted_rows(array: jax.Array, start: jax.Array, height: int) -> jax.Array:

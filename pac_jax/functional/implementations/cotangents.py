@@ -15,9 +15,9 @@ from jax import lax
 
 from pac_jax.functional.implementations.bands import Bands
 from pac_jax.functional.implementations.loops import scan_or_step, taps_in_a_step
+from pac_jax.functional.implementations.products import Sums
 from pac_jax.functional.implementations.terms import (
     Arrays,
-    Sums,
     centre_of,
     corner,
     met_samples,

@@ -19,15 +19,14 @@ from pac_jax.functional.affinity import Affinity
 from pac_jax.functional.implementations.bands import Bands
 from pac_jax.functional.implementations.cotangents import Asked, cotangents
 from pac_jax.functional.implementations.loops import scan_or_step, taps_in_a_step
+from pac_jax.functional.implementations.products import Sums, times_kernel
 from pac_jax.functional.implementations.terms import (
     Arrays,
     Samples,
-    Sums,
     centre_of,
     met_samples,
     nothing,
     term,
-    times_kernel,
     to_phases,
     weigh,
 )

@@ -1,8 +1,4 @@
-"""What a tap of the window reads, and what it adds to the sums.
-
-Sums over channels are written as products with ones: XLA's CPU backend runs a reduction over a short
-last axis many times slower, and a broadcast over channels would be transposed into one.
-"""
+"""What a tap of the window reads of a band, and what it adds to the sums."""
 
 from typing import Any, NamedTuple
 
@@ -13,9 +9,8 @@ from jax import lax
 from pac_jax.functional.affinity import evaluate_affinity
 from pac_jax.functional.geometry import Ints
 from pac_jax.functional.implementations.bands import Bands
+from pac_jax.functional.implementations.products import Sums, over_channels, times_kernel, zeros
 from pac_jax.functional.problem import Problem
-
-Sums = tuple[jax.Array, jax.Array | None]
 
 
 class Samples(NamedTuple):
@@ -71,38 +66,8 @@ def weigh(problem: Problem, arrays: Arrays) -> Sums:
             channel_wise=problem.channel_wise,
             dtype=inputs.dtype,
         )
-    weighted = _over_channels(weight, inputs.shape[-1]) * inputs
+    weighted = over_channels(weight, inputs.shape[-1]) * inputs
     return weighted, None if mask is None else weight * mask
-
-
-def _over_channels(weight: jax.Array, channels: int) -> jax.Array:
-    """(..., 1) -> (..., channels), transposed into a product instead of a reduction."""
-    if weight.shape[-1] == channels:
-        return weight
-    ones = jnp.ones((1, channels), weight.dtype)
-    return _matmul(weight, ones, lax.Precision.HIGHEST)
-
-
-def times_kernel(weighted: jax.Array, kernel: jax.Array, problem: Problem) -> jax.Array:
-    """One tap's product with the kernel, (..., C) -> (..., D)."""
-    groups = problem.feature_group_count
-    if groups is None:  # pooling: one number for all channels
-        return weighted * kernel
-    if groups == 1:
-        return _matmul(weighted, kernel, problem.precision)
-    group_features, features = kernel.shape
-    kernel = kernel.reshape(group_features, groups, features // groups)
-    weighted = weighted.reshape(*weighted.shape[:-1], groups, group_features)
-    if group_features == 1:  # depthwise: no sum, hence no product of matrices
-        product = weighted * kernel.reshape((1,) * (weighted.ndim - 2) + kernel.shape[1:])
-    else:
-        product = jnp.einsum("...gc,cgd->...gd", weighted, kernel, precision=problem.precision)
-    return product.reshape(*product.shape[:-2], features)
-
-
-def _matmul(left: jax.Array, right: jax.Array, precision: lax.PrecisionLike) -> jax.Array:
-    dimensions = (((left.ndim - 1,), (0,)), ((), ()))
-    return lax.dot_general(left, right, dimensions, precision=precision)
 
 
 def met_samples(bands: Bands, offset: jax.Array, region: jax.Array) -> jax.Array:
@@ -135,11 +100,7 @@ def centre_of(arrays: Arrays, phase: jax.Array, place: jax.Array) -> jax.Array:
 
 def nothing(problem: Problem, arrays: Arrays, lead: Ints) -> Sums:
     """The sums over no taps, with these leading dimensions: the bias, and zeros."""
-    inputs = arrays.samples.inputs
-    channels = inputs.shape[-1]
-    features = channels if problem.feature_group_count is None else arrays.kernel.shape[-1]
-    bias = jnp.zeros(features, inputs.dtype) if arrays.bias is None else arrays.bias
-    numerator = lax.broadcast_in_dim(bias, (*lead, features), (len(lead),))
-    if not problem.normalize:
-        return numerator, None
-    return numerator, jnp.zeros((*lead, channels if problem.channel_wise else 1), inputs.dtype)
+    numerator, denominator = zeros(problem, arrays.samples.inputs, arrays.kernel, lead)
+    if arrays.bias is not None:
+        numerator = lax.broadcast_in_dim(arrays.bias, numerator.shape, (len(lead),))
+    return numerator, denominator
