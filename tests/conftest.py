@@ -1,5 +1,7 @@
 """Strictness that holds for the whole suite, and what the tests share."""
 
+from collections.abc import Iterator
+
 import jax
 import pytest
 
@@ -17,6 +19,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     own = any("implementation" in str(mark.args[0]) for mark in marks)
     if "implementation" in metafunc.fixturenames and not own:
         metafunc.parametrize("implementation", list(IMPLEMENTATIONS))
+
+
+# Their arrays are so small that compiling is all that takes time.
+_QUICKLY_COMPILED = ("crf", "functional", "models", "nn")
+
+
+@pytest.fixture(autouse=True)
+def _compile_quickly(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Few optimisations, where that makes the tests twice as fast."""
+    jax.config.update(
+        "jax_disable_most_optimizations", request.path.parent.name in _QUICKLY_COMPILED
+    )
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture
