@@ -63,7 +63,7 @@ def loops(scores, guide, terms, weights, steps, void=None):
 
 
 @pytest.mark.parametrize("size", [(9,), (5, 7), (3, 4, 5)])
-@pytest.mark.parametrize("implementation", ["rows", "taps", "patches"])
+@pytest.mark.parametrize("implementation", ["rows", "taps", "shifts", "patches"])
 def test_against_loops_in_one_to_three_dimensions(size, implementation):
     terms = (*TERMS, crf.PairwiseTerm(3, mixing="full", weight=0.2))
     weights = crf.initial_weights(terms, 3, len(size), noise=0.1, key=jax.random.key(0))

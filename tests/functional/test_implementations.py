@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pac_jax
 from pac_jax.functional.implementations import IMPLEMENTATIONS
 from tests.functional import cases
 from tests.oracle import pac
@@ -124,3 +125,32 @@ def test_taps_in_bands(size, monkeypatch):
     gradient, output = value_and_gradient("taps")
     np.testing.assert_allclose(output, case.expected(), rtol=1e-11, atol=1e-11)
     chex.assert_trees_all_close(gradient, value_and_gradient("patches")[0], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"strides": (2, 1), "padding": ((-1, 4), (7, 0)), "kernel_dilation": (1, 4)},
+        {"normalize": True, "channel_wise": True},
+        {"mask": True, "kernel_dilation": 9},  # taps that never meet the image
+    ],
+)
+def test_affinities_are_equal(options):
+    rng = np.random.default_rng(0)
+    guide = rng.standard_normal((2, 6, 7, 3))
+    if "mask" in options:
+        options = {**options, "mask": (rng.random((2, 6, 7, 1)) < 0.7).astype(float)}
+
+    def value_and_gradient(implementation):
+        def loss(guide):
+            found = pac_jax.pac_affinity(guide, (3, 5), implementation=implementation, **options)
+            return jax.numpy.sum(jax.numpy.sin(found)), found
+
+        return jax.jit(jax.grad(loss, has_aux=True))(guide)
+
+    chex.assert_trees_all_close(*map(value_and_gradient, ("taps", "shifts")), rtol=1e-12)
+
+
+def test_an_affinity_has_two_implementations():
+    with pytest.raises(ValueError, match="implementation is 'patches'; pass one of 'taps', 'shift"):
+        pac_jax.pac_affinity(np.zeros((1, 4, 4, 1)), (3, 3), implementation="patches")

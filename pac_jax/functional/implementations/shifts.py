@@ -5,11 +5,12 @@ XLA's partitioner turns it into an exchange of as many rows with the neighbourin
 slice whose start is computed, as a loop over the taps needs it, would gather the whole image instead.
 
 * Axes are shifted one after the other, so that all taps of a row share one exchange along the rows.
-* Every shift is rematerialised in the reverse pass, so memory does not grow with the window.
+* Every shift is rematerialised in the reverse pass, so that residuals need not grow with the window.
 * A tap of a transposed convolution meets real samples at one phase of the output only: it reads the
   unspread input, and adds to that phase. The phases are interleaved in the end.
 
-The price is compile time, which grows with the number of taps, and on a CPU passes over memory.
+The price: compile time grows with the number of taps; and so does memory on CPUs, whose compiler
+drops the barriers of rematerialisation and adds up all taps in one pass.
 """
 
 import itertools
