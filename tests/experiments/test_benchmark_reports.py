@@ -104,12 +104,12 @@ def test_network_shapes_are_those_of_the_networks():
 
 def test_program_reads_what_it_wrote_and_draws_it(tmp_path, capsys):
     record, picture, tables = (tmp_path / name for name in ("now.json", "now.png", "now.md"))
-    reasons = {"crf_16 float32 kornia": "because"}
+    reasons = {f"crf_16 float32 {name}": "because" for name in ("kornia", "opencv_guided")}
     report.write_json(record, RESULTS, reasons, summary.summaries_to_json(RESULTS))
     arguments = ["--read", str(record), "--plot", str(picture), "--markdown", str(tables)]
     assert operators.main(arguments) == 0
     out = capsys.readouterr().out
-    assert "Skipped crf_16 float32 kornia: because." in out
+    assert "Skipped kornia, opencv_guided: because." in out
     assert summary.format_summary(RESULTS) in out
     assert tables.read_text().strip() in out.strip()
     assert picture.read_bytes().startswith(b"\x89PNG")
