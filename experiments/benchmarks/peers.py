@@ -25,7 +25,7 @@ def prepare_kornia(
     Raises:
         NotImplementedError: kornia is not installed, or the workload is another filter.
     """
-    sigma = _space_sigma(workload, "kornia")
+    sigma = _space_sigma(workload)
     try:
         import torch
         from kornia.filters import joint_bilateral_blur
@@ -55,7 +55,7 @@ def prepare_opencv_bilateral(
     Raises:
         NotImplementedError: OpenCV is not installed, or the workload is another filter.
     """
-    sigma = _space_sigma(workload, "OpenCV")
+    sigma = _space_sigma(workload)
     ximgproc = _import_ximgproc()
     images = _images(workload, operands, mode)
     diameter = _diameter(workload)
@@ -77,7 +77,7 @@ def prepare_opencv_guided(
     Raises:
         NotImplementedError: OpenCV is not installed, or the workload is no joint bilateral filter.
     """
-    _space_sigma(workload, "OpenCV")
+    _space_sigma(workload)
     ximgproc = _import_ximgproc()
     images = _images(workload, operands, mode)
     radius = _diameter(workload) // 2
@@ -88,7 +88,7 @@ def prepare_opencv_guided(
     return Contender(call)
 
 
-def _space_sigma(workload: Workload, package: str) -> float:
+def _space_sigma(workload: Workload) -> float:
     """The workload's space sigma, if it is a joint bilateral filter of an image."""
     if (
         workload.operator != "pool"
@@ -97,7 +97,9 @@ def _space_sigma(workload: Workload, package: str) -> float:
         or not workload.normalize
         or (workload.strides, workload.kernel_dilation) != (1, 1)
     ):
-        raise NotImplementedError(f"{package} has joint bilateral filters of images, nothing else")
+        raise NotImplementedError(
+            "it is a joint bilateral filter of images, and this is another job"
+        )
     return workload.space_sigma
 
 

@@ -88,6 +88,7 @@ def draw_scaling(results: Sequence[Result], path: Path, tiny: bool = False) -> N
         sides = (result.workload.rpartition("_")[2] for result in own_points.values())
         axes.set_xticks(list(own_points), [f"{side}{squared}" for side in sides])
         axes.xaxis.set_minor_locator(NullLocator())
+        axes.tick_params(axis="x", labelsize=8)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3)

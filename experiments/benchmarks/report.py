@@ -154,8 +154,9 @@ def format_workload(results: Sequence[Result], skipped: Mapping[str, str]) -> st
         table = f"## {results[0].workload}, {results[0].dtype}\n\n{format_table(results)}\n"
     else:
         table = "## Nothing could be measured\n"
-    for label, reason in skipped.items():
-        table += f"\nSkipped {label}: {reason}.\n"
+    for reason in dict.fromkeys(skipped.values()):
+        names = [label.rpartition(" ")[2] for label, why in skipped.items() if why == reason]
+        table += f"\nSkipped {', '.join(names)}: {reason}.\n"
     return table
 
 

@@ -163,7 +163,7 @@ _WHAT = ("time", "temporary memory")
 def _format_sweep(name: str, own: Mapping[tuple[str, str], Mapping[int, Result]]) -> str:
     header = [name]
     for mode in MODES:
-        header += [f"{TITLES[mode]} ms", "ns each", "x plain", "temporary / data"]
+        header += [f"{TITLES[mode]} ms", "µs each", "x plain", "temporary / data"]
     rows = [header]
     for n in own[DEFAULT, MODES[0]]:
         row = [f"{n}"]
@@ -175,7 +175,7 @@ def _format_sweep(name: str, own: Mapping[tuple[str, str], Mapping[int, Result]]
             seconds = _seconds(result)
             row += [
                 f"{1e3 * seconds:.2f}",
-                f"{1e9 * seconds / n:.4g}",
+                f"{1e6 * seconds / n:.4g}",
                 f"{seconds / _seconds(plain):.2f}",
                 f"{_temporary_bytes(result) / result.data_bytes:.2f}",
             ]

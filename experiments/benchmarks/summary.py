@@ -245,6 +245,8 @@ def _format_competitors(results: Sequence[Result]) -> str:
     rows = [header]
     for competitor in dict.fromkeys(result.competitor for result in results):
         summaries = summarize(results, competitor)
+        if not summaries:
+            continue
         cells = []
         for mode in MODES:
             summary = summaries.get((mode, "times_plain"))

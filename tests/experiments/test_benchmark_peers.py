@@ -102,7 +102,7 @@ def test_opencv_guided_filter_follows_its_guide():
 def test_peers_refuse_other_jobs(name, change):
     workload = dataclasses.replace(BILATERAL, **change)
     operands, cotangent = make_operands(workload)
-    with pytest.raises(NotImplementedError, match="has joint bilateral filters of images"):
+    with pytest.raises(NotImplementedError, match="a joint bilateral filter of images"):
         list_competitors()[name](workload, operands, cotangent, "forward")
 
 

@@ -1,9 +1,10 @@
-"""Tests of what becomes of measurements: summaries, bars, pictures, and how costs grow."""
+"""Tests of measuring, summaries, bars, pictures, and how costs grow."""
 
 from __future__ import annotations
 
 import json
 import math
+import sys
 
 import pytest
 
@@ -104,12 +105,12 @@ def test_network_shapes_are_those_of_the_networks():
 
 def test_program_reads_what_it_wrote_and_draws_it(tmp_path, capsys):
     record, picture, tables = (tmp_path / name for name in ("now.json", "now.png", "now.md"))
-    reasons = {"crf_16 float32 kornia": "because"}
+    reasons = {f"crf_16 float32 {name}": "because" for name in ("kornia", "opencv_guided")}
     report.write_json(record, RESULTS, reasons, summary.summaries_to_json(RESULTS))
     arguments = ["--read", str(record), "--plot", str(picture), "--markdown", str(tables)]
     assert operators.main(arguments) == 0
     out = capsys.readouterr().out
-    assert "Skipped crf_16 float32 kornia: because." in out
+    assert "Skipped kornia, opencv_guided: because." in out
     assert summary.format_summary(RESULTS) in out
     assert tables.read_text().strip() in out.strip()
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -190,3 +191,19 @@ def test_measure_keeps_what_ran_when_a_mode_is_refused(monkeypatch):
 def test_ratios_are_drawn_without_a_plain_convolution(tmp_path):
     plots.draw_ratios(RESULTS[1:3], tmp_path / "ratios.png")
     assert (tmp_path / "ratios.png").stat().st_size > 1000
+
+
+def test_a_call_longer_than_the_budget_is_not_repeated(monkeypatch):
+    clock = iter([0.0, 20.0, 20.0, 20.5, 21.0, 22.0, 22.0, 23.0])  # starts and ends of calls
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    contenders = {name: timing.Contender(lambda: None) for name in ("long", "short")}
+    results = timing.race(contenders, turns=2, budget_seconds=10.0)
+    assert results["long"].seconds == [20.0]
+    assert results["short"].seconds == [1.0, 1.0]
+
+
+def test_what_needs_more_memory_than_is_free_is_refused():
+    timing.check_memory(1)
+    if sys.platform == "linux":
+        with pytest.raises(NotImplementedError, match=r"needs 1048576\.0 GiB of memory, and"):
+            timing.check_memory(2**50)

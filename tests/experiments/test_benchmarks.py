@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
-from experiments.benchmarks import crf, networks, operators, report, timing
+from experiments.benchmarks import operators, report, timing
 from experiments.benchmarks.baselines import BASELINES, plain_conv
 from experiments.benchmarks.competitors import list_competitors, with_gradients
 from experiments.benchmarks.workloads import WORKLOADS, Operands, Workload, apply_pac, make_operands
-from pac_jax.models import PacNet
-from pac_jax.nn import PacConvTranspose
 
 quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 GUIDED_BASELINES = [name for name in BASELINES if name != "plain"]
@@ -169,22 +165,6 @@ def test_race_gives_every_contender_its_turns_spread_over_the_run(monkeypatch):
     assert due == [2, 5, 8]
 
 
-def test_a_call_longer_than_the_budget_is_not_repeated(monkeypatch):
-    clock = iter([0.0, 20.0, 20.0, 20.5, 21.0, 22.0, 22.0, 23.0])  # starts and ends of calls
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
-    contenders = {name: timing.Contender(lambda: None) for name in ("long", "short")}
-    results = timing.race(contenders, turns=2, budget_seconds=10.0)
-    assert results["long"].seconds == [20.0]
-    assert results["short"].seconds == [1.0, 1.0]
-
-
-def test_what_needs_more_memory_than_is_free_is_refused(monkeypatch):
-    timing.check_memory(1)
-    if sys.platform == "linux":
-        with pytest.raises(NotImplementedError, match=r"needs 1048576\.0 GiB of memory, and"):
-            timing.check_memory(2**50)
-
-
 @pytest.mark.parametrize(
     ("call_seconds", "turns"), [(0.001, 20), (1.0, 10), (3.0, 3), (11.0, 1), (0.5, 20)]
 )
@@ -305,44 +285,3 @@ def test_list_names_every_workload_and_competitor(capsys):
     assert operators.main(["--list"]) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in [*WORKLOADS, *list_competitors()])
-
-
-def test_networks_are_raced(monkeypatch, capsys):
-    names = ("PacNet", networks.PUBLISHED, networks.PLAIN)
-    monkeypatch.setattr(networks, "NETWORKS", {name: networks.NETWORKS[name] for name in names})
-    small: dict = {"target_branch": (4,), "guide_branch": (4,), "group_features": 3}
-    small |= {"stages": (4, 5), "final_branch": (), "implementation": "patches"}
-    monkeypatch.setattr(networks, "PacNet", partial(PacNet, **small))
-    networks.main(["--factor", "4", "--size", "16", "24", "--runs", "1"])
-    *_, first, second, third, _, ratio = capsys.readouterr().out.splitlines()
-    assert first.startswith("| PacNet | ")
-    assert "| 1.00 |" in first
-    assert second.startswith(f"| {networks.PUBLISHED} | ")
-    assert third.startswith(f"| {networks.PLAIN} | ")
-    assert "PacNet, published, takes " in ratio
-    with pytest.raises(SystemExit):
-        networks.main(["--size", "20", "24"])
-    assert "multiples of --factor, 8" in capsys.readouterr().err
-
-
-def test_plain_stage_is_a_pac_stage_under_a_constant_guide():
-    options = {"strides": 2, "padding": ((2, 3), (2, 3)), "rngs": nnx.Rngs(0)}
-    stage = PacConvTranspose(3, 4, (5, 5), bias_init=nnx.initializers.normal(), **options)
-    features = jax.random.normal(jax.random.key(1), (2, 5, 7, 3))
-    group = jnp.full((2, 10, 14, 2), 0.5)
-    plain = networks.PlainStage(stage)
-    np.testing.assert_allclose(plain(features, group), stage(features, group), rtol=1e-5, atol=1e-5)
-    kept = jax.tree.leaves(nnx.state(plain, nnx.Intermediate))  # so that it has to be computed
-    np.testing.assert_array_equal(kept[0], group)
-
-
-def test_crf_is_raced(capsys):
-    crf.main(["--size", "18", "25", "--classes", "3", "--steps", "1", "--runs", "1"])
-    out = capsys.readouterr().out
-    for row in ("pac, matrix", "pac, full", "plain", "full CRF, exact, 18 x 25"):
-        assert f"| {row}" in out
-    assert "x the plain convolutions' time" in out
-    assert "pydensecrf2 is" in out or "| pydensecrf2 " in out
-    with pytest.raises(SystemExit):
-        crf.main(["--classes", "1"])
-    assert "--classes is 1" in capsys.readouterr().err
