@@ -127,7 +127,7 @@ def _sums(problem: Problem, arrays: Arrays) -> Sums:
 def _sums_of_band(problem: Problem, bands: Bands, arrays: Arrays) -> Sums:
     """One band's two sums, of every phase: (phases, N, *size, D) and (phases, N, *size, 1 or C)."""
     arrays = arrays._replace(centres=to_phases(bands, arrays.affinity is None, arrays.centres))
-    kernel_first = _kernel_first(problem, arrays)
+    kernel_first = _kernel_first(problem, bands, arrays)
 
     def tap(sums: Sums, xs: tuple) -> tuple[Sums, None]:
         (phase, place, offset), kernel = xs
@@ -164,14 +164,16 @@ def _sums_of_band(problem: Problem, bands: Bands, arrays: Arrays) -> Sums:
     return jax.tree.map(lambda array: array[np.argsort(order)], sums)
 
 
-def _kernel_first(problem: Problem, arrays: Arrays) -> bool:
-    """Whether to apply the kernel before the affinity; the product is linear in each.
+def _kernel_first(problem: Problem, bands: Bands, arrays: Arrays) -> bool:
+    """Whether to apply the kernel before the affinity, to all that a band reads.
 
-    Its result is then sliced, weighted and added up in one pass over memory. That pays unless there
-    are more features than channels to pass over, or a stride leaves out most of what was computed.
+    The product is linear in each, and the kernel's is then sliced, weighted and added up in one pass
+    over memory. That pays unless there are more features than channels to pass over, or a stride or
+    wide margins leave out most of what was computed.
     """
     return (
         problem.feature_group_count == 1
         and arrays.kernel.shape[-1] <= arrays.samples.inputs.shape[-1]
         and all(s == 1 for s in problem.geometry.strides)
+        and math.prod(bands.region) <= 2 * math.prod(bands.size)
     )
