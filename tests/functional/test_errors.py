@@ -241,13 +241,16 @@ def test_arrays_come_first_and_everything_else_by_name():
 
 
 def limited(reason: str | None) -> types.ModuleType:
-    """An implementation that always gives 7, where it runs at all."""
+    """An implementation that always gives 7 and the bias, where it runs at all."""
     module = types.ModuleType("limited")
     module.limitation = lambda problem, operands: reason
 
     def contract(problem, operands):
         size = operands.inputs.shape[0], *problem.geometry.output_size
-        return jnp.full((*size, operands.kernel.shape[-1]), 7.0), None
+        sevens = jnp.full((*size, operands.kernel.shape[-1]), 7.0)
+        if operands.bias is not None:
+            sevens += operands.bias.reshape((1,) * (sevens.ndim - 1) + (-1,))
+        return sevens, None
 
     module.contract = contract
     return module
@@ -276,6 +279,6 @@ def test_none_passes_over_what_cannot_run_and_takes_the_first_that_can(monkeypat
 def test_a_new_implementation_is_one_line_in_the_registry(monkeypatch):
     monkeypatch.setitem(IMPLEMENTATIONS, "dummy", limited(None))
     result = call("pac_conv", False, {"implementation": "dummy", "bias": np.ones(6, np.float32)})
-    np.testing.assert_array_equal(result, 8)  # the bias is everyone's
+    np.testing.assert_array_equal(result, 8)
     with pytest.raises(ValueError, match="'dummy'"):
         call("pac_conv", False, {"implementation": "unknown"})
