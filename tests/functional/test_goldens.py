@@ -1,5 +1,7 @@
 """Every golden of the operators: outputs, affinities, masks and all gradients, in float64."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,9 @@ import pac_jax
 from tests.oracle import goldens
 
 pytestmark = pytest.mark.usefixtures("x64")
+
+# Every case is run once: what LLVM makes faster does not pay.
+FAST_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 OPERATORS = goldens.goldens_folder() / "operators"
 PATHS = [
@@ -71,7 +76,7 @@ def test_output_and_every_gradient(case, implementation):
             "exponent": np.float64(case.affinity.exponent),
         }
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=FAST_COMPILATION)
     def both(values):
         output, pull_back = jax.vjp(lambda v: run(case, v, implementation), values)
         return output, pull_back(case.arrays["cotangent"])[0]
