@@ -11,10 +11,10 @@ from jax import lax
 _LARGEST_STEP = 7
 
 
-def scan_or_step(step: Callable, total: Any, xs: Any) -> tuple[Any, Any]:
+def scan_or_step(step: Callable, total: Any, xs: Any, unroll: int = 1) -> tuple[Any, Any]:
     """`lax.scan` without a loop around a single step."""
     if len(jax.tree.leaves(xs)[0]) > 1:
-        return lax.scan(step, total, xs)
+        return lax.scan(step, total, xs, unroll=unroll)
     total, results = step(total, jax.tree.map(lambda array: array[0], xs))
     return total, jax.tree.map(lambda array: array[None], results)
 

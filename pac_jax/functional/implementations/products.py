@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from pac_jax.functional.geometry import Geometry, Ints
+from pac_jax.functional.geometry import Ints
 from pac_jax.functional.problem import Problem
 
 Sums = tuple[jax.Array, jax.Array | None]
@@ -52,11 +52,3 @@ def zeros(problem: Problem, inputs: jax.Array, kernel: jax.Array, lead: Ints) ->
     if not problem.normalize:
         return outputs, None
     return outputs, jnp.zeros((*lead, channels if problem.channel_wise else 1), inputs.dtype)
-
-
-def taps_first(weights: jax.Array, geometry: Geometry) -> jax.Array:
-    """(P, N, *size, *window, ...) -> (P, T, N, *size, ...)."""
-    n = geometry.ndim
-    lead = weights.shape[: 2 + n]
-    flat = weights.reshape(*lead, geometry.num_taps, *weights.shape[2 + 2 * n :])
-    return jnp.moveaxis(flat, 2 + n, 1)
