@@ -15,9 +15,17 @@ from pac_jax.functional.geometry import Geometry, Ints
 from pac_jax.functional.implementations.groups import Group, group_taps
 from pac_jax.functional.implementations.phases import merge_phases, split_phases
 
-# Bands of this many output positions keep what the taps add up in the processor's cache, and still
-# amortise the start of each step's handful of kernels. experiments/benchmarks measures both.
-_BAND_POSITIONS = 8192
+# Bands whose steps hold so many numbers keep what the taps add up in the processor's cache, and still
+# amortise the start of each step's handful of kernels; experiments/benchmarks measures both.
+_BAND_NUMBERS = 1 << 21
+# But no more than this share of all numbers of inputs, guide and outputs: small calls need little.
+_BAND_SHARE = 0.3
+# So many taps are one step of a loop, if they divide the number of taps: their terms are added up in
+# one pass over memory. The more, the longer it compiles. Several phases of a tap are as good.
+_STEP_TAPS = 7
+_STEP_PHASES = 16
+# With more channels than these, the product with the kernel takes most of the time.
+_MANY_CHANNELS = 128
 
 
 class Block(NamedTuple):
@@ -41,10 +49,16 @@ class Bands:
     Attributes:
         geometry: what is cut.
         batch: number of images.
+        channels: of the inputs.
+        features: of the outputs.
+        guide: numbers per output that the affinity is computed from, or given by.
     """
 
     geometry: Geometry
     batch: int
+    channels: int
+    features: int
+    guide: int
 
     @cached_property
     def phase_size(self) -> Ints:
@@ -56,8 +70,21 @@ class Bands:
     def count(self) -> int:
         """Number of bands: as few as are small enough."""
         rows = self.phase_size[0]
-        positions = self.batch * math.prod(self.geometry.output_size)
-        return -(-rows // -(-rows // min(-(-positions // _BAND_POSITIONS), rows)))
+        outputs = self.batch * math.prod(self.geometry.output_size)
+        inputs = self.batch * math.prod(self.geometry.input_size)
+        numbers = inputs * self.channels + outputs * (self.guide + self.features)
+        products = 1 + max(map(self.taps_in_a_step, self.groups))
+        per_output = products * max(self.channels, self.features) + 2 * self.guide
+        most = max(int(min(_BAND_NUMBERS, _BAND_SHARE * numbers)) // per_output, 1)
+        return -(-rows // -(-rows // min(-(-outputs // most), rows)))
+
+    def taps_in_a_step(self, group: Group) -> int:
+        """How many of a group's taps a step of the loop over them takes."""
+        taps = len(group.offset)
+        if max(self.channels, self.features) > _MANY_CHANNELS:
+            return 1
+        most = min(_STEP_TAPS, max(_STEP_PHASES // group.count, 1))
+        return max(n for n in range(1, most + 1) if taps % n == 0)
 
     @cached_property
     def size(self) -> Ints:

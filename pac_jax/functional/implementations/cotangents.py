@@ -19,10 +19,11 @@ from pac_jax.functional.implementations.groups import (
     kernel_from_groups,
     kernels_of_groups,
 )
-from pac_jax.functional.implementations.loops import scan_or_step, taps_in_a_step
+from pac_jax.functional.implementations.loops import scan_or_step
 from pac_jax.functional.implementations.products import Sums
 from pac_jax.functional.implementations.terms import (
     Arrays,
+    bands_of,
     centres_from_groups,
     centres_of_groups,
     corner,
@@ -79,7 +80,7 @@ class Asked:
 
 def cotangents(problem: Problem, asked: Asked, arrays: Arrays, sums: Sums) -> Arrays:
     """Cotangents of the arrays, None for what is not asked for, band after band."""
-    bands = Bands(problem.geometry, arrays.samples.inputs.shape[0])
+    bands = bands_of(problem, arrays)
     centres, cotangent = jax.tree.map(bands.whole, (arrays.centres, sums))
     kernels = kernels_of_groups(arrays.kernel, bands.groups)
     arrays = arrays._replace(centres=centres, kernel=kernels)
@@ -183,7 +184,7 @@ def _of_group(
         return total, own.centres if is_given else None
 
     # Several phases are one wide step already.
-    unroll = taps_in_a_step(len(group.offset)) if group.count == 1 else 1
+    unroll = bands.taps_in_a_step(group) if group.count == 1 else 1
     xs = (group.number, group.offset, arrays.centres if is_given else None)
     return scan_or_step(tap, total, xs, unroll)
 

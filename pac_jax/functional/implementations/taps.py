@@ -17,11 +17,12 @@ from pac_jax.functional.affinity import Affinity
 from pac_jax.functional.implementations.bands import Bands, Block
 from pac_jax.functional.implementations.cotangents import Asked, cotangents
 from pac_jax.functional.implementations.groups import Group, kernels_of_groups
-from pac_jax.functional.implementations.loops import scan_or_step, taps_in_a_step
+from pac_jax.functional.implementations.loops import scan_or_step
 from pac_jax.functional.implementations.products import Sums, zeros
 from pac_jax.functional.implementations.terms import (
     Arrays,
     Samples,
+    bands_of,
     centres_of_groups,
     inputs_times_kernel,
     met_samples,
@@ -60,7 +61,7 @@ def contract(problem: Problem, operands: Operands) -> Sums:
 
 def _with_its_numbers(problem: Problem, arrays: Arrays) -> Affinity:
     """The affinity as a pytree that holds all it may be differentiated for, a closure's numbers too."""
-    size = Bands(problem.geometry, len(arrays.samples.inputs)).size
+    size = bands_of(problem, arrays).size
     shape = (len(arrays.centres), *size, arrays.centres.shape[-1])
     features = jnp.zeros((*shape, 1) if problem.channel_wise else shape, arrays.centres.dtype)
     # An affinity that is a pytree need not be hashable; a function of it is.
@@ -110,7 +111,7 @@ def _transposed_change(
 
 def _sums(problem: Problem, arrays: Arrays) -> Sums:
     """The two sums, band after band."""
-    bands = Bands(problem.geometry, arrays.samples.inputs.shape[0])
+    bands = bands_of(problem, arrays)
     centres = bands.whole(arrays.centres)
     kernels = kernels_of_groups(arrays.kernel, bands.groups)
 
@@ -166,7 +167,7 @@ def _sums_of_group(problem: Problem, bands: Bands, group: Group, arrays: Arrays)
     lead = (bands.batch, *bands.size, group.count)
     begin = zeros(problem, arrays.samples.inputs, arrays.kernel, lead)
     xs = (group.number, group.offset, arrays.centres if arrays.affinity is None else None)
-    return scan_or_step(jax.checkpoint(tap), begin, xs, taps_in_a_step(len(group.offset)))[0]
+    return scan_or_step(jax.checkpoint(tap), begin, xs, bands.taps_in_a_step(group))[0]
 
 
 def _kernel_first(problem: Problem, bands: Bands, arrays: Arrays) -> bool:

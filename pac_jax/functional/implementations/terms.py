@@ -1,6 +1,7 @@
 """What a tap of the window reads of a band, and what it adds to the sums."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,7 +14,12 @@ from jax import lax
 from pac_jax.functional.affinity import evaluate_affinity
 from pac_jax.functional.implementations.bands import Bands
 from pac_jax.functional.implementations.groups import taps_from_groups, taps_of_groups
-from pac_jax.functional.implementations.products import Sums, over_channels, times_kernel
+from pac_jax.functional.implementations.products import (
+    Sums,
+    num_features,
+    over_channels,
+    times_kernel,
+)
 from pac_jax.functional.problem import Problem
 
 
@@ -52,6 +58,14 @@ class Arrays(NamedTuple):
     kernel: Any
     affinity: Any
     bias: Any
+
+
+def bands_of(problem: Problem, arrays: Arrays) -> Bands:
+    """The bands to cut the output into."""
+    inputs, n = arrays.samples.inputs, problem.geometry.ndim
+    features = num_features(problem, inputs, arrays.kernel)
+    guide = math.prod(arrays.centres.shape[1 + n :])
+    return Bands(problem.geometry, len(inputs), inputs.shape[-1], features, guide)
 
 
 def terms(problem: Problem, arrays: Arrays, *, kernel_first: bool = False) -> Sums:
