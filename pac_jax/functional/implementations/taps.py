@@ -61,15 +61,22 @@ def contract(problem: Problem, operands: Operands) -> Sums:
 
 def _with_its_numbers(problem: Problem, arrays: Arrays) -> Affinity:
     """The affinity as a pytree that holds all it may be differentiated for, a closure's numbers too."""
-    size = bands_of(problem, arrays).size
-    shape = (len(arrays.centres), *size, arrays.centres.shape[-1])
-    features = jnp.zeros((*shape, 1) if problem.channel_wise else shape, arrays.centres.dtype)
-    # An affinity that is a pytree need not be hashable; a function of it is.
-    function, numbers = jax.closure_convert(
-        lambda neighbour, centre: arrays.affinity(neighbour, centre), features, features
-    )
+    bands = bands_of(problem, arrays)
+    phase_axis = 1 + problem.geometry.ndim
+    functions: dict = {}
+    numbers: list = []
+    for count in {group.count for group in bands.groups}:
+        shape = (bands.batch, *bands.size, count, arrays.centres.shape[-1])
+        features = jnp.zeros((*shape, 1) if problem.channel_wise else shape, arrays.centres.dtype)
+        # An affinity that is a pytree need not be hashable; a function of it is.
+        functions[count], numbers = jax.closure_convert(
+            lambda neighbour, centre: arrays.affinity(neighbour, centre), features, features
+        )
     return jax.tree_util.Partial(
-        lambda numbers, neighbour, centre: function(neighbour, centre, *numbers), numbers
+        lambda numbers, neighbour, centre: functions[centre.shape[phase_axis]](
+            neighbour, centre, *numbers
+        ),
+        numbers,
     )
 
 
@@ -161,7 +168,7 @@ def _sums_of_group(problem: Problem, bands: Bands, group: Group, arrays: Arrays)
             arrays.affinity,
             None,
         )
-        own = weighted(problem, met) if kernel_first else terms(problem, met)
+        own = weighted(problem, met, met.samples.inputs) if kernel_first else terms(problem, met)
         return jax.tree.map(jnp.add, sums, own), None
 
     lead = (bands.batch, *bands.size, group.count)

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -70,67 +70,42 @@ def bands_of(problem: Problem, arrays: Arrays) -> Bands:
 
 def terms(problem: Problem, arrays: Arrays, *, kernel_first: bool = False) -> Sums:
     """What one tap of every phase of a group adds: (N, *size, phases, D), and the weights."""
-    return _of_phases(problem, partial(_term, problem, kernel_first), arrays, None)
-
-
-def weighted(problem: Problem, arrays: Arrays) -> Sums:
-    """The same of inputs (N, *size, phases, D) that the kernel was applied to."""
-    return _of_phases(problem, partial(_weigh, problem), arrays, 1 + problem.geometry.ndim)
+    axis = 1 + problem.geometry.ndim
+    inputs, kernel = arrays.samples.inputs, arrays.kernel
+    if kernel_first:
+        return weighted(problem, arrays, inputs_times_kernel(problem, inputs, kernel))
+    sums, denominator = weighted(problem, arrays, jnp.expand_dims(inputs, axis))
+    if len(kernel) == 1:
+        return times_kernel(sums, kernel[0], problem), denominator
+    product = jax.vmap(partial(times_kernel, problem=problem), in_axes=(axis, 0), out_axes=axis)
+    return product(sums, kernel), denominator
 
 
 def inputs_times_kernel(problem: Problem, inputs: jax.Array, kernel: jax.Array) -> jax.Array:
     """The product with a tap's kernel of every phase, (N, *size, C) -> (N, *size, phases, D)."""
+    phases, channels, features = kernel.shape
+    joined = jnp.moveaxis(kernel, 0, 1).reshape(channels, phases * features)
+    product = times_kernel(inputs, joined, problem)
+    return product.reshape(*product.shape[:-1], phases, features)
+
+
+def weighted(problem: Problem, arrays: Arrays, inputs: jax.Array) -> Sums:
+    """Inputs (N, *size, phases or 1, C) times the affinity, and what the mask leaves of that."""
     axis = 1 + problem.geometry.ndim
-    if len(kernel) == 1:
-        return jnp.expand_dims(times_kernel(inputs, kernel[0], problem), axis)
-    product = partial(times_kernel, problem=problem)
-    return jax.vmap(product, in_axes=(None, 0), out_axes=axis)(inputs, kernel)
-
-
-def _of_phases(
-    problem: Problem, function: Callable[[Arrays], Sums], arrays: Arrays, inputs_axis: Any
-) -> Sums:
-    axis = 1 + problem.geometry.ndim
-    axes = Arrays(
-        Samples(inputs_axis, None, None), 0 if arrays.affinity is None else axis, 0, None, None
-    )
-    if len(arrays.kernel) > 1:
-        return jax.vmap(function, in_axes=(axes,), out_axes=axis)(arrays)
-    # Without the axis of a single phase, XLA sees products of matrices as such.
-    one = jax.tree.map(
-        lambda of, tree: (
-            tree if of is None else jax.tree.map(lambda leaf: jnp.squeeze(leaf, of), tree)
-        ),
-        axes,
-        arrays,
-        is_leaf=lambda of: of is None,
-    )
-    return jax.tree.map(lambda leaf: jnp.expand_dims(leaf, axis), function(one))
-
-
-def _term(problem: Problem, kernel_first: bool, arrays: Arrays) -> Sums:
-    """A tap's inputs times weight times kernel, and the weight, both of one phase."""
-    if kernel_first:
-        product = times_kernel(arrays.samples.inputs, arrays.kernel, problem)
-        return _weigh(problem, arrays._replace(samples=arrays.samples._replace(inputs=product)))
-    weighted, denominator = _weigh(problem, arrays)
-    return times_kernel(weighted, arrays.kernel, problem), denominator
-
-
-def _weigh(problem: Problem, arrays: Arrays) -> Sums:
-    """What a tap meets times the affinity, (N, *size, C), and what the mask leaves of that."""
-    inputs, neighbours, mask = arrays.samples
-    weight = arrays.centres
-    if neighbours is not None:
+    _, neighbours, mask = arrays.samples
+    if neighbours is None:
+        weight = jnp.moveaxis(arrays.centres, 0, axis)
+    else:
+        neighbours = jnp.expand_dims(neighbours, axis)
         weight = evaluate_affinity(
             arrays.affinity,
-            neighbours,
+            jnp.broadcast_to(neighbours, arrays.centres.shape),
             arrays.centres,
             channel_wise=problem.channel_wise,
             dtype=inputs.dtype,
         )
-    weighted = over_channels(weight, inputs.shape[-1]) * inputs
-    return weighted, None if mask is None else weight * mask
+    sums = over_channels(weight, inputs.shape[-1]) * inputs
+    return sums, None if mask is None else weight * jnp.expand_dims(mask, axis)
 
 
 def centres_of_groups(bands: Bands, arrays: Arrays) -> list[jax.Array]:
