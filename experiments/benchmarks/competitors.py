@@ -15,6 +15,7 @@ from pac_jax.functional.implementations import IMPLEMENTATIONS
 
 FLOOR = "plain"
 DEFAULT = "default"  # the implementation that the library chooses
+CONSTANT = "constant"  # the same with affinities of 1: what is left where they cost nothing
 TORCH = "torch"
 MODES = ("forward", "gradients")
 
@@ -46,6 +47,18 @@ def with_gradients(evaluate: Callable[[Operands], jax.Array]) -> Callable:
     return jax.value_and_grad(loss)
 
 
+def without_affinities(workload: Workload, operands: Operands) -> jax.Array:
+    """The library's own walk over the window, with no affinity to compute or to differentiate."""
+    assert operands.guide is not None
+    unguided = operands._replace(guide=jax.lax.stop_gradient(operands.guide))
+    return apply_pac(workload, unguided, affinity=_ones)
+
+
+def _ones(neighbour: jax.Array, centre: jax.Array) -> jax.Array:
+    del centre
+    return jnp.ones(neighbour.shape[:-1], neighbour.dtype)
+
+
 def torch_competitor(name: str) -> Prepare:
     """A function of `torch_runs`, imported only when it is called for."""
 
@@ -67,7 +80,7 @@ def list_competitors() -> dict[str, Prepare]:
     plain, *others = baselines.BASELINES.items()
     own = {name: partial(apply_pac, implementation=name) for name in IMPLEMENTATIONS}
     functions: dict[str, baselines.Baseline] = dict([plain])
-    functions |= {DEFAULT: apply_pac, **own, **dict(others)}
+    functions |= {DEFAULT: apply_pac, CONSTANT: without_affinities, **own, **dict(others)}
     return {
         **{name: jax_competitor(function) for name, function in functions.items()},
         TORCH: torch_competitor("prepare_unfold"),

@@ -15,6 +15,7 @@ import pac_jax
 from pac_jax.filters import with_positions
 
 OPERATORS = ("conv", "conv_transpose", "pool")
+_GAUSSIAN = pac_jax.Gaussian()
 _TINY_SIZE = (9, 8, 6)
 _TINY_WINDOW = (5, 3, 1)
 
@@ -270,7 +271,10 @@ def make_operands(
 
 
 def apply_pac(
-    workload: Workload, operands: Operands, implementation: str | None = None
+    workload: Workload,
+    operands: Operands,
+    implementation: str | None = None,
+    affinity: pac_jax.Affinity = _GAUSSIAN,
 ) -> jax.Array:
     """Evaluate the workload with this library.
 
@@ -278,6 +282,7 @@ def apply_pac(
         workload: the operator and its options.
         operands: its arrays.
         implementation: as in `pac_jax.pac_conv`.
+        affinity: as in `pac_jax.pac_conv`.
 
     Returns:
         The output, of shape `workload.output_shape`.
@@ -290,6 +295,7 @@ def apply_pac(
         "kernel_dilation": workload.kernel_dilation,
         "normalize": workload.normalize,
         "implementation": implementation,
+        "affinity": affinity,
     }
     if workload.operator == "pool":
         return pac_jax.pac_pool(inputs, guide, workload.window, weights=kernel, **options)

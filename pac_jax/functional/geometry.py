@@ -55,6 +55,11 @@ class Geometry:
         return math.prod(self.window)
 
     @property
+    def num_phases(self) -> int:
+        """Number of phases of the output, o modulo the spread."""
+        return math.prod(self.spread)
+
+    @property
     def spread_size(self) -> Ints:
         """Spatial size of the spread input."""
         return tuple(

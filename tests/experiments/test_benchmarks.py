@@ -13,7 +13,11 @@ import pytest
 
 from experiments.benchmarks import operators, report, timing
 from experiments.benchmarks.baselines import BASELINES, plain_conv
-from experiments.benchmarks.competitors import list_competitors, with_gradients
+from experiments.benchmarks.competitors import (
+    list_competitors,
+    with_gradients,
+    without_affinities,
+)
 from experiments.benchmarks.workloads import WORKLOADS, Operands, Workload, apply_pac, make_operands
 
 quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -84,6 +88,15 @@ def test_baseline_runs_in_bfloat16(name, operator):
     np.testing.assert_allclose(
         outputs.astype(jnp.float32), expected.astype(jnp.float32), rtol=0.03, atol=0.1
     )
+
+
+def test_without_affinities_it_is_the_plain_conv(workload, x64):
+    workload = dataclasses.replace(workload, normalize=False)
+    output, gradients = answers(without_affinities, workload)
+    expected, of_plain = answers(plain_conv, workload)
+    assert_trees_close(output, expected, 1e-11)
+    assert_trees_close(gradients, of_plain, 1e-11)
+    assert not np.any(gradients.guide)
 
 
 def test_plain_conv_is_a_constant_guide(workload, x64):

@@ -102,18 +102,25 @@ def test_the_default_is_one_of_them(operator):
     assert any(np.array_equal(default, case.evaluate(name)) for name in IMPLEMENTATIONS)
 
 
-@pytest.mark.parametrize("size", [(50, 7), (129, 5)])
-def test_taps_in_bands(size, monkeypatch):
+@pytest.mark.parametrize(
+    ("operator", "size", "guide_size", "strides"),
+    [
+        ("conv", (50, 7), (50, 7), (2, 1)),
+        ("conv", (129, 5), (129, 5), (2, 1)),  # the last band has rows of the one before
+        ("conv_transpose", (53, 4), (106, 12), (2, 3)),
+    ],
+)
+def test_taps_in_bands(operator, size, guide_size, strides, monkeypatch):
     """Large images are cut into bands of rows; here, small ones into as many as there may be."""
-    monkeypatch.setattr("pac_jax.functional.implementations.bands._BAND_POSITIONS", 64)
+    monkeypatch.setattr("pac_jax.functional.implementations.bands._BAND_NUMBERS", 600)
     rng = np.random.default_rng(0)
     arrays = {
         "inputs": rng.standard_normal((2, *size, 1)),
-        "guide": rng.standard_normal((2, *size, 1)),
+        "guide": rng.standard_normal((2, *guide_size, 1)),
         "kernel": rng.standard_normal((3, 3, 1, 1)),
     }
-    geometry = {"strides": (2, 1), "padding": "SAME", "dilation": (3, 1)}
-    case = cases.Case("conv", (3, 3), arrays, geometry, {"normalize": True})
+    geometry = {"strides": strides, "padding": "SAME", "dilation": (3, 1)}
+    case = cases.Case(operator, (3, 3), arrays, geometry, {"normalize": True})
 
     def value_and_gradient(implementation):
         def loss(arrays):

@@ -1,10 +1,4 @@
-"""Cutting the output into bands of rows, each with its phases and the input region that it reads.
-
-Where the input is spread, output o meets a real sample only at the taps with
-o - padding_low + t * dilation divisible by the spread s. These are the same taps for all outputs of one
-phase, o modulo s. A phase is an ordinary convolution of the unspread input with some of the taps, so no
-zero between samples is ever multiplied. Without spread there is one phase, which has all taps.
-"""
+"""Cutting the output into bands of rows, each with its phases and the input region that it reads."""
 
 import math
 from collections.abc import Sequence
@@ -18,25 +12,34 @@ import numpy as np
 from jax import lax
 
 from pac_jax.functional.geometry import Geometry, Ints
+from pac_jax.functional.implementations.groups import Group, group_taps
 from pac_jax.functional.implementations.phases import merge_phases, split_phases
 
-# Bands of this many output positions keep what the taps add up in the processor's cache, and still
-# amortise the start of each step's handful of kernels. experiments/benchmarks measures both.
-_BAND_POSITIONS = 8192
+# Bands whose steps hold so many numbers keep what the taps add up in the processor's cache, and still
+# amortise the start of each step's handful of kernels; experiments/benchmarks measures both.
+_BAND_NUMBERS = 1 << 21
+# But no more than this share of all numbers of inputs, guide and outputs: small calls need little.
+_BAND_SHARE = 0.3
+# So many taps are one step of a loop, if they divide the number of taps: their terms are added up in
+# one pass over memory. The more, the longer it compiles. Several phases of a tap are as good.
+_STEP_TAPS = 7
+_STEP_PHASES = 16
+# With more channels than these, the product with the kernel takes most of the time.
+_MANY_CHANNELS = 128
 
 
-class Tap(NamedTuple):
-    """One term of the sum; a sequence of them, stacked, is what a scan walks over.
+class Block(NamedTuple):
+    """Where a band lies; stacked for all, it is what a scan walks over.
 
     Attributes:
-        phase: which of the outputs it adds to.
-        place: in the flattened window.
-        offset: where the phase's first output reads, from the region's first sample.
+        start: first row of what it reads, on the input: negative where that begins outside.
+        row: its first row of a phase.
+        done: how many of its rows the band before has, too: the last band is not cut shorter.
     """
 
-    phase: np.ndarray
-    place: np.ndarray
-    offset: np.ndarray
+    start: jax.Array
+    row: jax.Array
+    done: jax.Array
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,16 @@ class Bands:
     Attributes:
         geometry: what is cut.
         batch: number of images.
+        channels: of the inputs.
+        features: of the outputs.
+        guide: numbers per output that the affinity is computed from, or given by.
     """
 
     geometry: Geometry
     batch: int
+    channels: int
+    features: int
+    guide: int
 
     @cached_property
     def phase_size(self) -> Ints:
@@ -59,12 +68,23 @@ class Bands:
 
     @cached_property
     def count(self) -> int:
-        """Number of bands; of those that are small enough the fewest, without a remainder if near."""
+        """Number of bands: as few as are small enough."""
         rows = self.phase_size[0]
-        positions = self.batch * math.prod(self.geometry.output_size)
-        wanted = min(-(-positions // _BAND_POSITIONS), rows)
-        exact = (n for n in range(wanted, min(2 * wanted, rows) + 1) if rows % n == 0)
-        return next(exact, -(-rows // -(-rows // wanted)))
+        outputs = self.batch * math.prod(self.geometry.output_size)
+        inputs = self.batch * math.prod(self.geometry.input_size)
+        numbers = inputs * self.channels + outputs * (self.guide + self.features)
+        products = 1 + max(map(self.taps_in_a_step, self.groups))
+        per_output = products * max(self.channels, self.features) + 2 * self.guide
+        most = max(int(min(_BAND_NUMBERS, _BAND_SHARE * numbers)) // per_output, 1)
+        return -(-rows // -(-rows // min(-(-outputs // most), rows)))
+
+    def taps_in_a_step(self, group: Group) -> int:
+        """How many of a group's taps a step of the loop over them takes."""
+        taps = len(group.offset)
+        if max(self.channels, self.features) > _MANY_CHANNELS:
+            return 1
+        most = min(_STEP_TAPS, max(_STEP_PHASES // group.count, 1))
+        return max(n for n in range(1, most + 1) if taps % n == 0)
 
     @cached_property
     def size(self) -> Ints:
@@ -72,36 +92,18 @@ class Bands:
         return (-(-self.phase_size[0] // self.count), *self.phase_size[1:])
 
     @cached_property
-    def _reads(self) -> tuple[Tap, np.ndarray]:
-        """All taps of all phases, and the input sample that each phase's first output reads."""
-        geometry = self.geometry
-        phases, places, reads = [], [], []
-        for number, phase in enumerate(np.ndindex(geometry.spread)):
-            for place, tap in enumerate(np.ndindex(geometry.window)):
-                low = [low for low, _ in geometry.padding]
-                at = np.array(phase) - low + np.array(tap) * geometry.kernel_dilation
-                if (at % geometry.spread == 0).all():
-                    phases.append(number)
-                    places.append(place)
-                    reads.append(at // geometry.spread)
-        array = np.array(reads, np.int32).reshape(-1, geometry.ndim)
-        first = array.min(axis=0, initial=0) if not reads else array.min(axis=0)
-        taps = Tap(np.array(phases, np.int32), np.array(places, np.int32), array - first)
-        return taps, first
+    def _taps(self) -> tuple[Ints, list[Group]]:
+        return group_taps(self.geometry)
 
     @property
-    def taps(self) -> Tap:
-        """All taps of all phases, stacked."""
-        return self._reads[0]
+    def groups(self) -> list[Group]:
+        """All taps of all phases."""
+        return self._taps[1]
 
-    @cached_property
-    def groups(self) -> list[np.ndarray]:
-        """Phases with equally many taps: for each group (phases, T) places in `taps`."""
-        groups: dict[int, list[np.ndarray]] = {}
-        for phase in range(math.prod(self.geometry.spread)):
-            (own,) = np.nonzero(self.taps.phase == phase)
-            groups.setdefault(len(own), []).append(own)
-        return [np.stack(members) for count, members in groups.items() if count]
+    @property
+    def first(self) -> Ints:
+        """The input sample where the region of a band at row 0 begins."""
+        return self._taps[0]
 
     @property
     def step(self) -> Ints:
@@ -111,14 +113,21 @@ class Bands:
     @property
     def region(self) -> Ints:
         """Spatial size of what one band reads."""
-        last = self.taps.offset.max(axis=0)
+        last = np.max([group.offset.max(axis=0) for group in self.groups], axis=0)
         sizes = zip(self.size, self.step, last, strict=True)
         return tuple((n - 1) * s + 1 + int(end) for n, s, end in sizes)
 
-    def starts(self) -> np.ndarray:
-        """The first row of every band's region, on the input: negative where it begins outside."""
-        first = self._reads[1][0]
-        return first + np.arange(self.count, dtype=np.int32) * self.size[0] * self.step[0]
+    def blocks(self) -> Block:
+        """All bands."""
+        wanted = np.arange(self.count, dtype=np.int32) * self.size[0]
+        row = np.minimum(wanted, self.phase_size[0] - self.size[0]).astype(np.int32)
+        start = self.first[0] + row * self.step[0]
+        return Block(jnp.asarray(start), jnp.asarray(row), jnp.asarray(wanted - row))
+
+    @property
+    def overlap(self) -> bool:
+        """Whether the last band has rows of the one before."""
+        return self.phase_size[0] % self.size[0] != 0
 
     def read(self, samples: jax.Array, start: jax.Array) -> jax.Array:
         """The region (N, *region, C) from this row of samples (N, *input_size, C), zeros outside."""
@@ -141,31 +150,45 @@ class Bands:
 
     def _margins(self) -> list[tuple[int, int]]:
         """What the region has more than the samples, (low, high) along all axes but the rows."""
-        axes = zip(self._reads[1], self.region, self.geometry.input_size, strict=True)
-        margins = [(-int(first), size + int(first) - n) for first, size, n in axes]
+        axes = zip(self.first, self.region, self.geometry.input_size, strict=True)
+        margins = [(-first, size + first - n) for first, size, n in axes]
         return [(0, 0), (0, 0), *margins[1:], (0, 0)]
 
-    def split(self, outputs: jax.Array) -> jax.Array:
-        """(N, *output_size, ...) -> (bands, N, rows, *output_size[1:], ...), zeros after the last."""
-        rows = self.size[0] * self.geometry.spread[0]
-        outputs = _pad_after(outputs, 1, self.count * rows - outputs.shape[1])
-        outputs = outputs.reshape(outputs.shape[0], self.count, rows, *outputs.shape[2:])
-        return jnp.moveaxis(outputs, 1, 0)
+    @property
+    def whole_size(self) -> Ints:
+        """Spatial size of the output with all rows of all phases."""
+        return (self.phase_size[0] * self.geometry.spread[0], *self.geometry.output_size[1:])
 
-    def join(self, bands: jax.Array) -> jax.Array:
-        """The inverse of `split`."""
-        bands = jnp.moveaxis(bands, 0, 1)
-        outputs = bands.reshape(bands.shape[0], -1, *bands.shape[3:])
+    def whole(self, outputs: jax.Array) -> jax.Array:
+        """Outputs (N, *output_size, ...) with zeros up to that size."""
+        after = self.whole_size[0] - outputs.shape[1]
+        return _pad(outputs, [(0, 0), (0, after), *[(0, 0)] * (outputs.ndim - 2)])
+
+    def crop(self, outputs: jax.Array) -> jax.Array:
+        """The inverse of `whole`."""
         return lax.slice_in_dim(outputs, 0, self.geometry.output_size[0], axis=1)
 
-    def to_phases(self, band: jax.Array) -> jax.Array:
-        """One band (N, rows, *output_size[1:], ...) -> (phases, N, *size, ...)."""
-        return split_phases(band, self.geometry.spread, self.size)
+    def read_outputs(self, outputs: jax.Array, row: jax.Array) -> jax.Array:
+        """The band (N, *size, *spread, ...) from this row of whole outputs."""
+        spread = self.geometry.spread
+        band = lax.dynamic_slice_in_dim(outputs, row * spread[0], self.size[0] * spread[0], axis=1)
+        return split_phases(band, spread, self.size)
 
-    def from_phases(self, phases: jax.Array) -> jax.Array:
-        """The inverse of `to_phases`."""
-        spread, sizes = self.geometry.spread, self.geometry.output_size
-        return merge_phases(phases, spread, (self.size[0] * spread[0], *sizes[1:]))
+    def write_outputs(self, outputs: jax.Array, band: jax.Array, row: jax.Array) -> jax.Array:
+        """Whole outputs with the band (N, *size, *spread, ...) from this row on."""
+        rows = self._rows(band)
+        return lax.dynamic_update_slice_in_dim(outputs, rows, row * self.geometry.spread[0], axis=1)
+
+    def add_outputs(self, outputs: jax.Array, band: jax.Array, row: jax.Array) -> jax.Array:
+        """Whole outputs and the band (N, *size, *spread, ...) from this row on."""
+        rows, start = self._rows(band), row * self.geometry.spread[0]
+        rows += lax.dynamic_slice_in_dim(outputs, start, rows.shape[1], axis=1)
+        return lax.dynamic_update_slice_in_dim(outputs, rows, start, axis=1)
+
+    def _rows(self, band: jax.Array) -> jax.Array:
+        """The inverse of `split_phases`."""
+        rows = self.size[0] * self.geometry.spread[0]
+        return merge_phases(band, (rows, *self.geometry.output_size[1:]))
 
 
 def _shifted_rows(array: jax.Array, start: jax.Array, height: int) -> jax.Array:
@@ -173,12 +196,6 @@ def _shifted_rows(array: jax.Array, start: jax.Array, height: int) -> jax.Array:
     padded = _pad(array, [(0, 0), (height, height), *[(0, 0)] * (array.ndim - 2)])
     start = jnp.clip(start + height, 0, array.shape[1] + height)
     return lax.dynamic_slice_in_dim(padded, start, height, axis=1)
-
-
-def _pad_after(array: jax.Array, axis: int, width: int) -> jax.Array:
-    widths = [(0, 0)] * array.ndim
-    widths[axis] = (0, width)
-    return _pad(array, widths)
 
 
 def _pad(array: jax.Array, widths: Sequence[tuple[int, int]]) -> jax.Array:

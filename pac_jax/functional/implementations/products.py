@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from pac_jax.functional.geometry import Geometry, Ints
+from pac_jax.functional.geometry import Ints
 from pac_jax.functional.problem import Problem
 
 Sums = tuple[jax.Array, jax.Array | None]
@@ -46,17 +46,13 @@ def _matmul(left: jax.Array, right: jax.Array, precision: lax.PrecisionLike) -> 
 
 def zeros(problem: Problem, inputs: jax.Array, kernel: jax.Array, lead: Ints) -> Sums:
     """Two sums of nothing, with these leading dimensions."""
-    channels = inputs.shape[-1]
-    features = channels if problem.feature_group_count is None else kernel.shape[-1]
-    outputs = jnp.zeros((*lead, features), inputs.dtype)
+    outputs = jnp.zeros((*lead, num_features(problem, inputs, kernel)), inputs.dtype)
     if not problem.normalize:
         return outputs, None
-    return outputs, jnp.zeros((*lead, channels if problem.channel_wise else 1), inputs.dtype)
+    weights = inputs.shape[-1] if problem.channel_wise else 1
+    return outputs, jnp.zeros((*lead, weights), inputs.dtype)
 
 
-def taps_first(weights: jax.Array, geometry: Geometry) -> jax.Array:
-    """(P, N, *size, *window, ...) -> (P, T, N, *size, ...)."""
-    n = geometry.ndim
-    lead = weights.shape[: 2 + n]
-    flat = weights.reshape(*lead, geometry.num_taps, *weights.shape[2 + 2 * n :])
-    return jnp.moveaxis(flat, 2 + n, 1)
+def num_features(problem: Problem, inputs: jax.Array, kernel: jax.Array) -> int:
+    """Channels of the outputs."""
+    return (inputs if problem.feature_group_count is None else kernel).shape[-1]

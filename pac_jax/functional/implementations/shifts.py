@@ -14,7 +14,7 @@ drops the barriers of rematerialisation and adds up all taps in one pass.
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -25,13 +25,7 @@ from jax import lax
 from pac_jax.functional.affinity import evaluate_affinity
 from pac_jax.functional.geometry import Geometry, Ints
 from pac_jax.functional.implementations.phases import merge_phases, split_phases
-from pac_jax.functional.implementations.products import (
-    Sums,
-    over_channels,
-    taps_first,
-    times_kernel,
-    zeros,
-)
+from pac_jax.functional.implementations.products import Sums, over_channels, times_kernel, zeros
 from pac_jax.functional.problem import GuideFeatures, Operands, Problem
 
 
@@ -65,13 +59,15 @@ def contract(problem: Problem, operands: Operands) -> Sums:
     kernels = _unstacked(kernel, 0)
     guided_by = operands.guided_by
     affinity, neighbours = None, None
-    of_phases: list[Any]
     if isinstance(guided_by, GuideFeatures):
         affinity, neighbours, centres = guided_by
-        of_phases = _unstacked(split_phases(centres, geometry.spread, size), 0)
+        of_phases: list[Any] = _phases(centres, geometry)
     else:
-        weights = taps_first(split_phases(guided_by, geometry.spread, size), geometry)
-        of_phases = [_unstacked(own, 0) for own in _unstacked(weights, 0)]
+        of_phases = []
+        for own in _phases(guided_by, geometry):
+            lead = own.shape[: 1 + geometry.ndim]
+            taps = own.reshape(*lead, geometry.num_taps, *own.shape[1 + 2 * geometry.ndim :])
+            of_phases.append(_unstacked(taps, 1 + geometry.ndim))
 
     def at_places(sources: tuple, places: Iterable[Place]) -> dict[int, Sums]:
         inputs, neighbour, mask = sources
@@ -98,10 +94,7 @@ def contract(problem: Problem, operands: Operands) -> Sums:
     sums = over_window(geometry, (operands.inputs, neighbours, mask), at_places)
     nothing = zeros(problem, operands.inputs, operands.kernel, (batch, *size))
     parts = [sums.get(phase, nothing) for phase in range(np.prod(geometry.spread))]
-    stacked = jax.tree.map(lambda *arrays: jnp.stack(arrays), *parts)
-    numerator, denominator = jax.tree.map(
-        lambda array: merge_phases(array, geometry.spread, geometry.output_size), stacked
-    )
+    numerator, denominator = jax.tree.map(lambda *parts: _joined(parts, geometry), *parts)
     if operands.bias is not None:
         numerator = numerator + operands.bias.reshape((1,) * (numerator.ndim - 1) + (-1,))
     return numerator, denominator
@@ -194,6 +187,22 @@ def _added(sums: dict, more: dict) -> dict:
         for key, own in more.items()
     }
     return {**sums, **both}
+
+
+def _phases(outputs: jax.Array, geometry: Geometry) -> list[jax.Array]:
+    """(N, *output_size, ...) -> one array (N, *size, ...) per phase."""
+    size, n = _phase_size(geometry), geometry.ndim
+    split = split_phases(outputs, geometry.spread, size)
+    return _unstacked(split.reshape(len(outputs), *size, -1, *outputs.shape[1 + n :]), 1 + n)
+
+
+def _joined(parts: Sequence[jax.Array], geometry: Geometry) -> jax.Array:
+    """The inverse of `_phases`."""
+    n = geometry.ndim
+    stacked = jnp.stack(parts, axis=1 + n)
+    lead = stacked.shape[: 1 + n]
+    split = stacked.reshape(*lead, *geometry.spread, stacked.shape[-1])
+    return merge_phases(split, geometry.output_size)
 
 
 def _unstacked(array: jax.Array, axis: int) -> list[jax.Array]:

@@ -11,24 +11,23 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from pac_jax.functional.affinity import Affinity
-from pac_jax.functional.implementations.bands import Bands
+from pac_jax.functional.implementations.bands import Bands, Block
 from pac_jax.functional.implementations.cotangents import Asked, cotangents
-from pac_jax.functional.implementations.loops import scan_or_step, taps_in_a_step
-from pac_jax.functional.implementations.products import Sums, times_kernel
+from pac_jax.functional.implementations.groups import Group, kernels_of_groups
+from pac_jax.functional.implementations.loops import scan_or_step
+from pac_jax.functional.implementations.products import Sums, zeros
 from pac_jax.functional.implementations.terms import (
     Arrays,
     Samples,
-    centre_of,
+    bands_of,
+    centres_of_groups,
+    inputs_times_kernel,
     met_samples,
-    nothing,
-    term,
-    to_phases,
-    weigh,
+    terms,
+    weighted,
 )
 from pac_jax.functional.linear_map import linear_map
 from pac_jax.functional.problem import GuideFeatures, Operands, Problem
@@ -44,17 +43,17 @@ def contract(problem: Problem, operands: Operands) -> Sums:
     """See `problem.Implementation`."""
     n = problem.geometry.ndim
     batch = operands.inputs.shape[0]
-    kernel = operands.kernel.reshape(-1, *operands.kernel.shape[n:])
     mask = operands.sample_weights() if problem.normalize else None
     if isinstance(operands.guided_by, GuideFeatures):
         affinity, neighbours, centres = operands.guided_by
     else:
         affinity, neighbours, centres = None, None, operands.guided_by
-        centres = centres.reshape(*centres.shape[: 1 + n], len(kernel), -1)
+        centres = centres.reshape(*centres.shape[: 1 + n], problem.geometry.num_taps, -1)
     samples = Samples(operands.inputs, neighbours, mask)
-    arrays = Arrays(samples, centres, kernel, affinity, operands.bias)
+    arrays = Arrays(samples, centres, operands.kernel, affinity, operands.bias)
     if 0 in (batch, *problem.geometry.output_size):
-        return nothing(problem, arrays, (batch, *problem.geometry.output_size))
+        lead = (batch, *problem.geometry.output_size)
+        return zeros(problem, operands.inputs, operands.kernel, lead)
     if affinity is not None:
         arrays = arrays._replace(affinity=_with_its_numbers(problem, arrays))
     return _contract(problem, arrays)
@@ -62,15 +61,22 @@ def contract(problem: Problem, operands: Operands) -> Sums:
 
 def _with_its_numbers(problem: Problem, arrays: Arrays) -> Affinity:
     """The affinity as a pytree that holds all it may be differentiated for, a closure's numbers too."""
-    size = Bands(problem.geometry, len(arrays.samples.inputs)).size
-    shape = (len(arrays.centres), *size, arrays.centres.shape[-1])
-    features = jnp.zeros((*shape, 1) if problem.channel_wise else shape, arrays.centres.dtype)
-    # An affinity that is a pytree need not be hashable; a function of it is.
-    function, numbers = jax.closure_convert(
-        lambda neighbour, centre: arrays.affinity(neighbour, centre), features, features
-    )
+    bands = bands_of(problem, arrays)
+    phase_axis = 1 + problem.geometry.ndim
+    functions: dict = {}
+    numbers: list = []
+    for count in {group.count for group in bands.groups}:
+        shape = (bands.batch, *bands.size, count, arrays.centres.shape[-1])
+        features = jnp.zeros((*shape, 1) if problem.channel_wise else shape, arrays.centres.dtype)
+        # An affinity that is a pytree need not be hashable; a function of it is.
+        functions[count], numbers = jax.closure_convert(
+            lambda neighbour, centre: arrays.affinity(neighbour, centre), features, features
+        )
     return jax.tree_util.Partial(
-        lambda numbers, neighbour, centre: function(neighbour, centre, *numbers), numbers
+        lambda numbers, neighbour, centre: functions[centre.shape[phase_axis]](
+            neighbour, centre, *numbers
+        ),
+        numbers,
     )
 
 
@@ -112,56 +118,63 @@ def _transposed_change(
 
 def _sums(problem: Problem, arrays: Arrays) -> Sums:
     """The two sums, band after band."""
-    bands = Bands(problem.geometry, arrays.samples.inputs.shape[0])
+    bands = bands_of(problem, arrays)
+    centres = bands.whole(arrays.centres)
+    kernels = kernels_of_groups(arrays.kernel, bands.groups)
 
-    def band(_: None, xs: tuple) -> tuple[None, Sums]:
-        start, centres = xs
-        region = jax.tree.map(partial(bands.read, start=start), arrays.samples)
-        sums = _sums_of_band(problem, bands, arrays._replace(samples=region, centres=centres))
-        return None, jax.tree.map(bands.from_phases, sums)
+    def band(sums: Sums, block: Block) -> tuple[Sums, None]:
+        read = arrays._replace(
+            samples=jax.tree.map(partial(bands.read, start=block.start), arrays.samples),
+            centres=bands.read_outputs(centres, block.row),
+            kernel=kernels,
+        )
+        own = _sums_of_band(problem, bands, read)
+        return jax.tree.map(partial(bands.write_outputs, row=block.row), sums, own), None
 
-    xs = (bands.starts(), bands.split(arrays.centres))
-    return jax.tree.map(bands.join, scan_or_step(jax.checkpoint(band), None, xs)[1])
+    size = bands.whole_size
+    zero = zeros(problem, arrays.samples.inputs, arrays.kernel, (bands.batch, *size))
+    sums, _ = scan_or_step(jax.checkpoint(band), zero, bands.blocks())
+    return jax.tree.map(bands.crop, sums)
 
 
 def _sums_of_band(problem: Problem, bands: Bands, arrays: Arrays) -> Sums:
-    """One band's two sums, of every phase: (phases, N, *size, D) and (phases, N, *size, 1 or C)."""
-    arrays = arrays._replace(centres=to_phases(bands, arrays.affinity is None, arrays.centres))
+    """One band's two sums, (N, *size, *spread, D) and (N, *size, *spread, 1 or C)."""
+    lead = (bands.batch, *bands.size, *problem.geometry.spread)
+    sums = zeros(problem, arrays.samples.inputs, arrays.kernel[0], lead)
+    if arrays.bias is not None:
+        sums = sums[0] + arrays.bias.reshape((1,) * (sums[0].ndim - 1) + (-1,)), sums[1]
+    centres = centres_of_groups(bands, arrays)
+    for group, own, kernel in zip(bands.groups, centres, arrays.kernel, strict=True):
+        of_group = arrays._replace(centres=own, kernel=kernel)
+        terms = _sums_of_group(problem, bands, group, of_group)
+        sums = jax.tree.map(lambda sum, own, group=group: sum + group.among_all(own), sums, terms)
+    return sums
+
+
+def _sums_of_group(problem: Problem, bands: Bands, group: Group, arrays: Arrays) -> Sums:
+    """The two sums over a group's taps, (N, *size, phases, D) and (N, *size, phases, 1 or C)."""
     kernel_first = _kernel_first(problem, bands, arrays)
 
     def tap(sums: Sums, xs: tuple) -> tuple[Sums, None]:
-        (phase, place, offset), kernel = xs
-        region = arrays.samples
+        number, offset, weight = xs
+        kernel, samples = group.kernel_of_tap(arrays.kernel, number), arrays.samples
         if kernel_first:
-            region = region._replace(inputs=times_kernel(region.inputs, kernel, problem))
+            inputs = inputs_times_kernel(problem, samples.inputs, kernel)
+            samples = samples._replace(inputs=inputs)
         met = Arrays(
-            jax.tree.map(partial(met_samples, bands, offset), region),
-            centre_of(arrays, phase, place),
+            jax.tree.map(partial(met_samples, bands, offset), samples),
+            arrays.centres if weight is None else weight,
             kernel,
             arrays.affinity,
             None,
         )
-        own = weigh(problem, met) if kernel_first else term(problem, met)
+        own = weighted(problem, met, met.samples.inputs) if kernel_first else terms(problem, met)
         return jax.tree.map(jnp.add, sums, own), None
 
-    def phase(_: None, taps: tuple) -> tuple[None, Sums]:
-        unroll = taps_in_a_step(len(taps[1]))
-        begin = nothing(problem, arrays, (bands.batch, *bands.size))
-        return None, lax.scan(jax.checkpoint(tap), begin, taps, unroll=unroll)[0]
-
-    parts, order = [], []
-    for group in bands.groups:
-        taps = jax.tree.map(lambda of_all, group=group: of_all[group], bands.taps)
-        parts.append(scan_or_step(phase, None, (taps, arrays.kernel[taps.place]))[1])
-        order += taps.phase[:, 0].tolist()
-    count = math.prod(problem.geometry.spread)
-    if absent := sorted(set(range(count)) - set(order)):  # phases that no tap reaches
-        parts.append(nothing(problem, arrays, (len(absent), bands.batch, *bands.size)))
-        order += absent
-    sums = jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
-    if order == sorted(order):
-        return sums
-    return jax.tree.map(lambda array: array[np.argsort(order)], sums)
+    lead = (bands.batch, *bands.size, group.count)
+    begin = zeros(problem, arrays.samples.inputs, arrays.kernel, lead)
+    xs = (group.number, group.offset, arrays.centres if arrays.affinity is None else None)
+    return scan_or_step(jax.checkpoint(tap), begin, xs, bands.taps_in_a_step(group))[0]
 
 
 def _kernel_first(problem: Problem, bands: Bands, arrays: Arrays) -> bool:

@@ -1,15 +1,25 @@
 """What a tap of the window reads of a band, and what it adds to the sums."""
 
+import functools
+import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from pac_jax.functional.affinity import evaluate_affinity
-from pac_jax.functional.geometry import Ints
 from pac_jax.functional.implementations.bands import Bands
-from pac_jax.functional.implementations.products import Sums, over_channels, times_kernel, zeros
+from pac_jax.functional.implementations.groups import taps_from_groups, taps_of_groups
+from pac_jax.functional.implementations.products import (
+    Sums,
+    num_features,
+    over_channels,
+    times_kernel,
+)
 from pac_jax.functional.problem import Problem
 
 
@@ -34,9 +44,11 @@ class Arrays(NamedTuple):
 
     Attributes:
         samples: of the whole, of the band's region, or those that the tap meets.
-        centres: the guide at the outputs, (..., G), or the given affinity, (..., T, 1 or C), of
-            which a tap reads its own (..., 1 or C).
-        kernel: (T, C / groups, D), or (T,) for pooling; without T for a tap.
+        centres: the guide at the outputs, or the given affinity. Of the whole (N, *output_size, G)
+            and (N, *output_size, T, 1 or C), of a band (N, *size, *spread, ...), for a tap of a group
+            (N, *size, phases, G) and (phases, N, *size, 1 or C).
+        kernel: (*window, C / groups, D), or (*window,) for pooling; of a band what
+            `kernels_of_groups` gives; for a tap of a group (phases, ...).
         affinity: a function and a pytree, None where the affinity is given.
         bias: (D,), or None; no tap reads it.
     """
@@ -48,59 +60,105 @@ class Arrays(NamedTuple):
     bias: Any
 
 
-def term(problem: Problem, arrays: Arrays) -> Sums:
-    """What one tap adds: its inputs times weight times kernel, and the weight."""
-    weighted, denominator = weigh(problem, arrays)
-    return times_kernel(weighted, arrays.kernel, problem), denominator
+def bands_of(problem: Problem, arrays: Arrays) -> Bands:
+    """The bands to cut the output into."""
+    inputs, n = arrays.samples.inputs, problem.geometry.ndim
+    features = num_features(problem, inputs, arrays.kernel)
+    guide = math.prod(arrays.centres.shape[1 + n :])
+    return Bands(problem.geometry, len(inputs), inputs.shape[-1], features, guide)
 
 
-def weigh(problem: Problem, arrays: Arrays) -> Sums:
-    """What one tap meets times the affinity, (N, *size, C), and what the mask leaves of that."""
-    inputs, neighbours, mask = arrays.samples
-    weight = arrays.centres
-    if neighbours is not None:
+def terms(problem: Problem, arrays: Arrays, *, kernel_first: bool = False) -> Sums:
+    """What one tap of every phase of a group adds: (N, *size, phases, D), and the weights."""
+    axis = 1 + problem.geometry.ndim
+    inputs, kernel = arrays.samples.inputs, arrays.kernel
+    if kernel_first:
+        return weighted(problem, arrays, inputs_times_kernel(problem, inputs, kernel))
+    sums, denominator = weighted(problem, arrays, jnp.expand_dims(inputs, axis))
+    if len(kernel) == 1:
+        return times_kernel(sums, kernel[0], problem), denominator
+    product = jax.vmap(partial(times_kernel, problem=problem), in_axes=(axis, 0), out_axes=axis)
+    return product(sums, kernel), denominator
+
+
+def inputs_times_kernel(problem: Problem, inputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The product with a tap's kernel of every phase, (N, *size, C) -> (N, *size, phases, D)."""
+    phases, channels, features = kernel.shape
+    joined = jnp.moveaxis(kernel, 0, 1).reshape(channels, phases * features)
+    product = times_kernel(inputs, joined, problem)
+    return product.reshape(*product.shape[:-1], phases, features)
+
+
+def weighted(problem: Problem, arrays: Arrays, inputs: jax.Array) -> Sums:
+    """Inputs (N, *size, phases or 1, C) times the affinity, and what the mask leaves of that."""
+    axis = 1 + problem.geometry.ndim
+    _, neighbours, mask = arrays.samples
+    if neighbours is None:
+        weight = jnp.moveaxis(arrays.centres, 0, axis)
+    else:
+        neighbours = jnp.expand_dims(neighbours, axis)
         weight = evaluate_affinity(
             arrays.affinity,
-            neighbours,
+            jnp.broadcast_to(neighbours, arrays.centres.shape),
             arrays.centres,
             channel_wise=problem.channel_wise,
             dtype=inputs.dtype,
         )
-    weighted = over_channels(weight, inputs.shape[-1]) * inputs
-    return weighted, None if mask is None else weight * mask
+    sums = over_channels(weight, inputs.shape[-1]) * inputs
+    return sums, None if mask is None else weight * jnp.expand_dims(mask, axis)
+
+
+def centres_of_groups(bands: Bands, arrays: Arrays) -> list[jax.Array]:
+    """Of a band for every group: (N, *size, phases, G); if given (T, phases, N, *size, 1 or C)."""
+    if arrays.affinity is None:
+        return _given_taps(bands, arrays.centres)
+    return [group.own(arrays.centres) for group in bands.groups]
+
+
+def centres_from_groups(bands: Bands, arrays: Arrays, parts: Sequence[jax.Array]) -> jax.Array:
+    """The transpose of `centres_of_groups`."""
+    if arrays.affinity is None:
+        return _from_given_taps(bands, parts)
+    of_all = [group.among_all(own) for group, own in zip(bands.groups, parts, strict=True)]
+    return functools.reduce(jnp.add, of_all)
+
+
+def _given_taps(bands: Bands, weights: jax.Array) -> list[jax.Array]:
+    n = bands.geometry.ndim
+    pairs = jnp.moveaxis(weights, (-2, *range(1 + n, 1 + 2 * n)), range(1 + n))
+    flat = pairs.reshape(-1, *pairs.shape[1 + n :])
+    if bands.geometry.num_phases == 1:
+        return [flat[:, None]]
+    return taps_of_groups(flat, _pairs(bands))
+
+
+def _from_given_taps(bands: Bands, parts: Sequence[jax.Array]) -> jax.Array:
+    """The transpose of `_given_taps`."""
+    geometry = bands.geometry
+    n, taps = geometry.ndim, geometry.num_taps
+    if geometry.num_phases == 1:
+        flat = parts[0][:, 0]
+    else:
+        flat = taps_from_groups(parts, _pairs(bands), taps * geometry.num_phases)
+    pairs = flat.reshape(taps, *geometry.spread, *flat.shape[1:])
+    return jnp.moveaxis(pairs, range(1 + n), (-2, *range(1 + n, 1 + 2 * n)))
+
+
+def _pairs(bands: Bands) -> list[np.ndarray]:
+    """The places of every group's taps among all pairs of a tap and a phase."""
+    return [group.place * bands.geometry.num_phases + group.numbers for group in bands.groups]
 
 
 def met_samples(bands: Bands, offset: jax.Array, region: jax.Array) -> jax.Array:
-    """The samples of a region that a tap meets, one for each output of a phase."""
-    size = (region.shape[0], *_span(bands), region.shape[-1])
-    block = lax.dynamic_slice(region, corner(offset), size)
-    return lax.slice(block, (0,) * block.ndim, block.shape, (1, *bands.step, 1))
+    """The samples of a region (N, *region, ...) that a tap meets, one for each output of a phase."""
+    step = bands.step
+    span = tuple((n - 1) * s + 1 for n, s in zip(bands.size, step, strict=True))
+    rest = region.shape[1 + len(span) :]
+    block = lax.dynamic_slice(region, corner(offset, region.ndim), (len(region), *span, *rest))
+    return lax.slice(block, (0,) * block.ndim, block.shape, (1, *step, *(1 for _ in rest)))
 
 
-def _span(bands: Bands) -> Ints:
-    return tuple((n - 1) * s + 1 for n, s in zip(bands.size, bands.step, strict=True))
-
-
-def corner(offset: jax.Array) -> tuple[jax.Array, ...]:
+def corner(offset: jax.Array, ndim: int) -> tuple[jax.Array, ...]:
     """Where a slice begins along all axes."""
     zero = jnp.zeros((), offset.dtype)
-    return (zero, *offset, zero)
-
-
-def to_phases(bands: Bands, is_given: bool, centres: jax.Array) -> jax.Array:
-    """(phases, N, *size, G), or a given affinity with its taps first: (T, phases, N, *size, ...)."""
-    phases = bands.to_phases(centres)
-    return jnp.moveaxis(phases, -2, 0) if is_given else phases
-
-
-def centre_of(arrays: Arrays, phase: jax.Array, place: jax.Array) -> jax.Array:
-    """The guide at the outputs of a phase, or the given affinity of one tap there."""
-    return arrays.centres[place, phase] if arrays.affinity is None else arrays.centres[phase]
-
-
-def nothing(problem: Problem, arrays: Arrays, lead: Ints) -> Sums:
-    """The sums over no taps, with these leading dimensions: the bias, and zeros."""
-    numerator, denominator = zeros(problem, arrays.samples.inputs, arrays.kernel, lead)
-    if arrays.bias is not None:
-        numerator = lax.broadcast_in_dim(arrays.bias, numerator.shape, (len(lead),))
-    return numerator, denominator
+    return (zero, *offset, *(zero for _ in range(ndim - 1 - len(offset))))
