@@ -16,14 +16,12 @@ OVERRIDES = [
 
 
 def start(out, *options: str) -> subprocess.Popen:
-    """One process of one device; what LLVM makes faster does not pay here."""
+    """One process of one device."""
     command = [sys.executable, "-m", "experiments.joint_upsampling.data_parallel"]
-    flags = "--xla_backend_optimization_level=0"
     return subprocess.Popen(
         [*command, "--out", str(out), *OVERRIDES, *options],
         env={
             **os.environ,
-            "XLA_FLAGS": flags,
             "JAX_PLATFORMS": "cpu",
             "JAX_COMPILATION_CACHE_DIR": str(out.parent / "compiled"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

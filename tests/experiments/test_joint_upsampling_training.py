@@ -53,7 +53,7 @@ def quick(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, compiled_once):
     """A run that nothing happens to: its folder, its network and what it printed."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     with pytest.MonkeyPatch.context() as patch:
@@ -70,19 +70,13 @@ def copy(whole, tmp_path):
 
 
 def start(folder, moment):
-    """A training in a process of its own; what one compiled the next need not."""
-    environment = {
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "compiled"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
+    """A training in a process of its own."""
     return subprocess.Popen(
         [sys.executable, killed_run.__file__, str(folder), moment],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | environment,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
 
 

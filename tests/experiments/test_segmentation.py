@@ -45,7 +45,7 @@ def quick(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, compiled_once):
     """A run that nothing happens to: its folder, its network, what it printed."""
     folder = tmp_path_factory.mktemp("whole") / "first"
     with pytest.MonkeyPatch.context() as patch:

@@ -6,8 +6,8 @@ import sys
 
 from experiments.benchmarks.sharding import Collective, read_collectives
 
-# Eight devices of this computer; what LLVM makes faster is not looked at.
-FLAGS = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+# Eight devices of this computer.
+FLAGS = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 CASES = ["pac_conv", "pac_conv_transpose", "pac_pool", "crf.mean_field"]
 
 
