@@ -8,6 +8,7 @@ from typing import NamedTuple
 from flax import nnx
 
 from experiments.segmentation.config import Config
+from experiments.segmentation.crf_terms import ORIGINAL_DEVIATION
 from experiments.segmentation.learning import transform
 from experiments.segmentation.networks import Segmenter, build, new_crf, split, swapped
 from experiments.training.checkpoints import Checkpoints
@@ -16,7 +17,7 @@ from experiments.training.optimizer import State
 from experiments.training.run_folder import recall
 from pac_jax.convert import fcn_from_torch, load_vgg16
 from pac_jax.crf import PacCRF, PairwiseTerm
-from pac_jax.models import FCN8s, ScoresWithCRF
+from pac_jax.models import ScoresWithCRF
 from pac_jax.nn import HotSwapped
 
 
@@ -108,14 +109,15 @@ def adapted(start: SavedRun, config: Config) -> Segmenter:
 def _of_vgg16(config: Config) -> SavedRun:
     """A new network on VGG-16's convolutions as they were trained on ImageNet."""
     plain = dataclasses.replace(config, crf="", swap=False, trained="all", start_from="")
-    model = build(plain)
-    if not isinstance(model.backbone, FCN8s) or config.values != "normalized_rgb":
+    if config.backbone == "small" or config.values != "normalized_rgb":
         raise RunError(
             f"start_from is vgg16, whose convolutions are those of an fcn8s and want values "
             f"normalized_rgb; backbone is {config.backbone} and values is {config.values}"
         )
+    model = build(plain)
     try:
-        model.backbone.vgg16 = load_vgg16()
+        # The arrays alone: paddings stay the backbone's own.
+        nnx.update(model.backbone.vgg16, nnx.state(load_vgg16()))
     except (ImportError, ValueError) as error:
         raise RunError(str(error)) from error
     return SavedRun("vgg16", plain, model)
@@ -135,6 +137,17 @@ def _of_original(path: Path, config: Config) -> SavedRun:
             _form(term.pairwise) for term in config.crf_terms
         ]:
             raise RunError(f"start_from is {path.stem}, whose crf is not {config.crf!r}")
+        if (head.steps, head.per_step) != (config.crf_steps, False):
+            own = " with weights of their own" if head.per_step else ""
+            raise RunError(
+                f"start_from is {path.stem}, whose crf has {head.steps} steps{own}; crf_steps is "
+                f"{config.crf_steps}, with the same weights in each"
+            )
+        for own_weights, term in zip(head.pairwise, config.crf_terms, strict=True):
+            # There guides are blue, green, red over 30 of 255; here red, green, blue over the
+            # term's deviation.
+            change = term.color_deviation / ORIGINAL_DEVIATION
+            own_weights.scale[...] = own_weights.scale[...][::-1] * change
     there = dataclasses.replace(
         config,
         swap=isinstance(backbone, HotSwapped),
