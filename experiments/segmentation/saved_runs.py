@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from flax import nnx
 
 from experiments.segmentation.config import Config
@@ -143,11 +144,7 @@ def _of_original(path: Path, config: Config) -> SavedRun:
                 f"start_from is {path.stem}, whose crf has {head.steps} steps{own}; crf_steps is "
                 f"{config.crf_steps}, with the same weights in each"
             )
-        for own_weights, term in zip(head.pairwise, config.crf_terms, strict=True):
-            # There guides are blue, green, red over 30 of 255; here red, green, blue over the
-            # term's deviation.
-            change = term.color_deviation / ORIGINAL_DEVIATION
-            own_weights.scale[...] = own_weights.scale[...][::-1] * change
+        head = _as_configured(head, config, path.stem)
     there = dataclasses.replace(
         config,
         swap=isinstance(backbone, HotSwapped),
@@ -157,6 +154,30 @@ def _of_original(path: Path, config: Config) -> SavedRun:
         start_from="",
     )
     return SavedRun(path.stem, there, Segmenter(backbone, head, there))
+
+
+def _as_configured(theirs: PacCRF, config: Config, name: str) -> PacCRF | None:
+    """The configuration's CRF with what a checkpoint's has learned."""
+    head = new_crf(config)
+    weights = dict(nnx.to_flat_state(nnx.state(theirs)))
+    state = nnx.state(head)
+    for path, variable in nnx.to_flat_state(state):
+        value = weights[path][...]
+        if isinstance(variable, nnx.Param):
+            variable[...] = value
+        elif not np.allclose(variable[...], value):
+            raise RunError(
+                f"start_from is {name}, whose crf has {'.'.join(map(str, path))} = {value}; this "
+                f"is not learned, and crf {config.crf!r} has {variable[...]}"
+            )
+    nnx.update(head, state)
+    if head is not None:
+        for own, term in zip(head.pairwise, config.crf_terms, strict=True):
+            # There guides are blue, green, red over 30 of 255; here red, green, blue over the
+            # term's deviation.
+            change = term.color_deviation / ORIGINAL_DEVIATION
+            own.scale[...] = own.scale[...][::-1] * change
+    return head
 
 
 def _form(term: PairwiseTerm) -> tuple:
