@@ -8,7 +8,7 @@ from pac_jax.crf import PairwiseTerm
 _TERM = re.compile(r"(4d|2d|0d)(s?)(\d+)_(\d+)_(\d+)(?:w(\d*\.?\d+))?(?:c(\d*\.?\d+))?")
 _MIXINGS = {"4d": "full", "2d": "matrix", "0d": "potts"}
 # The paper's: 30 of 255.
-_COLOR_DEVIATION = 30 / 255
+ORIGINAL_DEVIATION = 30 / 255
 
 
 class GuidedTerm(NamedTuple):
@@ -63,4 +63,4 @@ def _term(word: str) -> GuidedTerm:
         weight=float(found[6] or 1),
         learn_weight=mixing == "potts",
     )
-    return GuidedTerm(term, float(found[7] or _COLOR_DEVIATION))
+    return GuidedTerm(term, float(found[7] or ORIGINAL_DEVIATION))

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from flax import nnx
 
 from experiments.segmentation.config import Config
+from experiments.segmentation.crf_terms import ORIGINAL_DEVIATION
 from experiments.segmentation.learning import transform
 from experiments.segmentation.networks import Segmenter, build, new_crf, split, swapped
 from experiments.training.checkpoints import Checkpoints
@@ -16,7 +18,7 @@ from experiments.training.optimizer import State
 from experiments.training.run_folder import recall
 from pac_jax.convert import fcn_from_torch, load_vgg16
 from pac_jax.crf import PacCRF, PairwiseTerm
-from pac_jax.models import FCN8s, ScoresWithCRF
+from pac_jax.models import ScoresWithCRF
 from pac_jax.nn import HotSwapped
 
 
@@ -108,14 +110,15 @@ def adapted(start: SavedRun, config: Config) -> Segmenter:
 def _of_vgg16(config: Config) -> SavedRun:
     """A new network on VGG-16's convolutions as they were trained on ImageNet."""
     plain = dataclasses.replace(config, crf="", swap=False, trained="all", start_from="")
-    model = build(plain)
-    if not isinstance(model.backbone, FCN8s) or config.values != "normalized_rgb":
+    if config.backbone == "small" or config.values != "normalized_rgb":
         raise RunError(
             f"start_from is vgg16, whose convolutions are those of an fcn8s and want values "
             f"normalized_rgb; backbone is {config.backbone} and values is {config.values}"
         )
+    model = build(plain)
     try:
-        model.backbone.vgg16 = load_vgg16()
+        # The arrays alone: paddings stay the backbone's own.
+        nnx.update(model.backbone.vgg16, nnx.state(load_vgg16()))
     except (ImportError, ValueError) as error:
         raise RunError(str(error)) from error
     return SavedRun("vgg16", plain, model)
@@ -135,6 +138,13 @@ def _of_original(path: Path, config: Config) -> SavedRun:
             _form(term.pairwise) for term in config.crf_terms
         ]:
             raise RunError(f"start_from is {path.stem}, whose crf is not {config.crf!r}")
+        if (head.steps, head.per_step) != (config.crf_steps, False):
+            own = " with weights of their own" if head.per_step else ""
+            raise RunError(
+                f"start_from is {path.stem}, whose crf has {head.steps} steps{own}; crf_steps is "
+                f"{config.crf_steps}, with the same weights in each"
+            )
+        head = _as_configured(head, config, path.stem)
     there = dataclasses.replace(
         config,
         swap=isinstance(backbone, HotSwapped),
@@ -144,6 +154,30 @@ def _of_original(path: Path, config: Config) -> SavedRun:
         start_from="",
     )
     return SavedRun(path.stem, there, Segmenter(backbone, head, there))
+
+
+def _as_configured(theirs: PacCRF, config: Config, name: str) -> PacCRF | None:
+    """The configuration's CRF with what a checkpoint's has learned."""
+    head = new_crf(config)
+    weights = dict(nnx.to_flat_state(nnx.state(theirs)))
+    state = nnx.state(head)
+    for path, variable in nnx.to_flat_state(state):
+        value = weights[path][...]
+        if isinstance(variable, nnx.Param):
+            variable[...] = value
+        elif not np.allclose(variable[...], value):
+            raise RunError(
+                f"start_from is {name}, whose crf has {'.'.join(map(str, path))} = {value}; this "
+                f"is not learned, and crf {config.crf!r} has {variable[...]}"
+            )
+    nnx.update(head, state)
+    if head is not None:
+        for own, term in zip(head.pairwise, config.crf_terms, strict=True):
+            # There guides are blue, green, red over 30 of 255; here red, green, blue over the
+            # term's deviation.
+            change = term.color_deviation / ORIGINAL_DEVIATION
+            own.scale[...] = own.scale[...][::-1] * change
+    return head
 
 
 def _form(term: PairwiseTerm) -> tuple:
