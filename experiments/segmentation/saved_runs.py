@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from flax import nnx
@@ -116,9 +116,10 @@ def _of_vgg16(config: Config) -> SavedRun:
             f"normalized_rgb; backbone is {config.backbone} and values is {config.values}"
         )
     model = build(plain)
+    backbone: Any = model.backbone
     try:
         # The arrays alone: paddings stay the backbone's own.
-        nnx.update(model.backbone.vgg16, nnx.state(load_vgg16()))
+        nnx.update(backbone.vgg16, nnx.state(load_vgg16()))
     except (ImportError, ValueError) as error:
         raise RunError(str(error)) from error
     return SavedRun("vgg16", plain, model)
@@ -176,7 +177,8 @@ def _as_configured(theirs: PacCRF, config: Config, name: str) -> PacCRF | None:
             # There guides are blue, green, red over 30 of 255; here red, green, blue over the
             # term's deviation.
             change = term.color_deviation / ORIGINAL_DEVIATION
-            own.scale[...] = own.scale[...][::-1] * change
+            scale: Any = own.scale
+            scale[...] = scale[...][::-1] * change
     return head
 
 
