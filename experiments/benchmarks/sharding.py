@@ -111,12 +111,17 @@ class Found(NamedTuple):
 
     def surplus(self, case: Case, mode: str, layout: Layout) -> list[Collective]:
         """Communication beyond halos and sums of the gradients of replicated arrays."""
-        sums = {np.size(leaf) for leaf in jax.tree.leaves(case.replicated)}
-        by_tap = {math.prod(np.shape(leaf)[-2:]) for leaf in jax.tree.leaves(case.replicated)}
+        replicated = [np.shape(leaf) for leaf in jax.tree.leaves(case.replicated)]
+
+        def is_sum(size: int) -> bool:  # of gradients of all or some taps of a kernel
+            return size == 1 or any(
+                size <= math.prod(shape) and size % math.prod(shape[-2:]) == 0
+                for shape in replicated
+            )
 
         def is_due(collective: Collective) -> bool:
             if collective.kind == "all-reduce":
-                return mode == "gradients" and math.prod(collective.shape) in sums | by_tap | {1}
+                return mode == "gradients" and is_sum(math.prod(collective.shape))
             return collective.kind == "collective-permute" and layout.implementation is not None
 
         return [collective for collective in self.collectives if not is_due(collective)]

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from flax import nnx
@@ -18,7 +18,7 @@ from experiments.training.optimizer import State
 from experiments.training.run_folder import recall
 from pac_jax.convert import fcn_from_torch, load_vgg16
 from pac_jax.crf import PacCRF, PairwiseTerm
-from pac_jax.models import ScoresWithCRF
+from pac_jax.models import FCN8s, ScoresWithCRF
 from pac_jax.nn import HotSwapped
 
 
@@ -116,10 +116,9 @@ def _of_vgg16(config: Config) -> SavedRun:
             f"normalized_rgb; backbone is {config.backbone} and values is {config.values}"
         )
     model = build(plain)
-    backbone: Any = model.backbone
     try:
         # The arrays alone: paddings stay the backbone's own.
-        nnx.update(backbone.vgg16, nnx.state(load_vgg16()))
+        nnx.update(cast(FCN8s, model.backbone).vgg16, nnx.state(load_vgg16()))
     except (ImportError, ValueError) as error:
         raise RunError(str(error)) from error
     return SavedRun("vgg16", plain, model)
@@ -177,8 +176,8 @@ def _as_configured(theirs: PacCRF, config: Config, name: str) -> PacCRF | None:
             # There guides are blue, green, red over 30 of 255; here red, green, blue over the
             # term's deviation.
             change = term.color_deviation / ORIGINAL_DEVIATION
-            scale: Any = own.scale
-            scale[...] = scale[...][::-1] * change
+            if own.scale is not None:
+                own.scale[...] = own.scale[...][::-1] * change
     return head
 
 
