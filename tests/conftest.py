@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import jax
 import pytest
 
-from pac_jax.functional.implementations import IMPLEMENTATIONS
+from pac_jax.functional.implementations import IMPLEMENTATIONS, pallas_triton
 
 # What a strict user switches on must not break the library: no implicit casts between types, no
 # implicit broadcasting between ranks.
@@ -19,6 +19,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     own = any("implementation" in str(mark.args[0]) for mark in marks)
     if "implementation" in metafunc.fixturenames and not own:
         metafunc.parametrize("implementation", list(IMPLEMENTATIONS))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interpret_the_gpu_kernels() -> Iterator[None]:
+    """The one switch that lets 'pallas' run without a GPU, where it is asked for by name."""
+    with pallas_triton.interpreted():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A test of 'pallas' that asks for what it cannot do is skipped, with its reason."""
+    try:
+        yield
+    except NotImplementedError as error:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if parameters.get("implementation") != "pallas" or "cannot run this" not in str(error):
+            raise
+        pytest.skip(str(error))
 
 
 # Their arrays are so small that compiling is all that takes time.

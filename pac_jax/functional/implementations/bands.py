@@ -94,6 +94,11 @@ class Bands:
         """All taps of all phases, stacked."""
         return self._reads[0]
 
+    @property
+    def first(self) -> np.ndarray:
+        """The region's first sample in the first band, on the input: negative where outside."""
+        return self._reads[1]
+
     @cached_property
     def groups(self) -> list[np.ndarray]:
         """Phases with equally many taps: for each group (phases, T) places in `taps`."""
@@ -117,8 +122,7 @@ class Bands:
 
     def starts(self) -> np.ndarray:
         """The first row of every band's region, on the input: negative where it begins outside."""
-        first = self._reads[1][0]
-        return first + np.arange(self.count, dtype=np.int32) * self.size[0] * self.step[0]
+        return self.first[0] + np.arange(self.count, dtype=np.int32) * self.size[0] * self.step[0]
 
     def read(self, samples: jax.Array, start: jax.Array) -> jax.Array:
         """The region (N, *region, C) from this row of samples (N, *input_size, C), zeros outside."""
@@ -141,7 +145,7 @@ class Bands:
 
     def _margins(self) -> list[tuple[int, int]]:
         """What the region has more than the samples, (low, high) along all axes but the rows."""
-        axes = zip(self._reads[1], self.region, self.geometry.input_size, strict=True)
+        axes = zip(self.first, self.region, self.geometry.input_size, strict=True)
         margins = [(-int(first), size + int(first) - n) for first, size, n in axes]
         return [(0, 0), (0, 0), *margins[1:], (0, 0)]
 
