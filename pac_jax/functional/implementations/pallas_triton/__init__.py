@@ -18,6 +18,7 @@ from importlib.util import find_spec
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.dtypes import canonicalize_dtype
 
 from pac_jax.functional.affinity import Gaussian, Inverse
 from pac_jax.functional.arguments import at_least_float32
@@ -69,22 +70,17 @@ def contract(problem: Problem, operands: Operands) -> Sums:
     from pac_jax.functional.implementations.pallas_triton.rules import rules_for
 
     arrays = arrays_of(problem, operands)
-    dtype = at_least_float32(operands.inputs.dtype, problem.dtype)
     if is_empty(problem, arrays) or 0 in problem.geometry.input_size:
         return nothing_at_all(problem, arrays)
     # What is divided or renormalised afterwards stays wide; all else is written as it is wanted.
     is_final = not problem.normalize and operands.mask is None
-    return contract_by(
-        rules_for(jnp.dtype(problem.dtype if is_final else dtype), _is_interpreted),
-        problem,
-        arrays,
-    )
+    dtype = problem.dtype if is_final else at_least_float32(operands.inputs.dtype, problem.dtype)
+    rules = rules_for(canonicalize_dtype(dtype), _is_interpreted)
+    return contract_by(rules, problem, arrays)
 
 
 def _has_gpu() -> bool:
-    device = jax.config.jax_default_device
-    platform = getattr(device, "platform", device) or jax.default_backend()
-    return platform in ("gpu", "cuda")
+    return jax.default_backend() == "gpu"
 
 
 def _limitation_here() -> str | None:
@@ -105,7 +101,7 @@ def _limitation_of(problem: Problem, operands: Operands) -> str | None:
     if problem.feature_group_count not in (None, 1):
         return f"feature_group_count is {problem.feature_group_count}, and it has no groups"
     arrays = (operands.inputs, guided_by.neighbours, guided_by.centres, operands.kernel)
-    types = {jnp.dtype(problem.dtype), *(array.dtype for array in arrays)}
+    types = {canonicalize_dtype(problem.dtype), *(array.dtype for array in arrays)}
     if jnp.dtype(jnp.float64) in types and not _is_interpreted:
         return "something is float64, which its products do not have"
     if guided_by.centres.shape[-1] > _MOST_GUIDE_CHANNELS:

@@ -1,6 +1,6 @@
 """The forward kernel: the two sums, a tile of the outputs at a time."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,8 +36,8 @@ class Sums(NamedTuple):
         denominator: (N * outputs,), or (N * outputs, C) if channel-wise; None unless wanted.
     """
 
-    numerator: jax.Array
-    denominator: jax.Array | None
+    numerator: Any
+    denominator: Any
 
 
 def sums(task: Task, loaded: Loaded, dtype: DTypeLike, interpret: bool) -> Sums:
@@ -70,11 +70,11 @@ def sums(task: Task, loaded: Loaded, dtype: DTypeLike, interpret: bool) -> Sums:
             seen = load_column(loaded.mask, rows).astype(task.dtype)
             return Sums(numerator, total.denominator + weights * alike(seen, weights))
 
-        shape = (tiles.positions, tiles.width)
-        nothing = Sums(jnp.zeros(shape, task.dtype), None)
+        nothing = Sums(jnp.zeros((tiles.positions, tiles.width), task.dtype), None)
         if results.denominator is not None:
-            shape = shape if task.channel_wise else shape[:1]
-            nothing = nothing._replace(denominator=jnp.zeros(shape, task.dtype))
+            width = (tiles.width,) if task.channel_wise else ()
+            counted = jnp.zeros((tiles.positions, *width), task.dtype)
+            nothing = nothing._replace(denominator=counted)
         total = grid.over_taps(firsts, class_, add, nothing)
         numerator = total.numerator
         if loaded.bias is not None:

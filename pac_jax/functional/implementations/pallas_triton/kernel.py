@@ -6,6 +6,7 @@ all multiprocessors have work, and what they found is added up afterwards, alway
 The taps of a program share what is loaded at the outputs.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,7 +97,7 @@ def of_kernel(task: Task, loaded: Loaded, interpret: bool) -> jax.Array:
                 store_number(result, program_number(), slot, total)
                 continue
             number = (share * len(plan.groups) + group) * tiles.taps + slot
-            index = number * task.channels + of_channels.index
+            index = number * task.channels + of_channels.number
             store(result, Rows(index, of_channels.there()), of_features, total)
 
     found = launch(
@@ -165,7 +166,7 @@ class _Plan:
         firsts = self.task.from_outputs.firsts
         found = [
             (class_, first, min(first + self.tiles.taps, end) - 1)
-            for class_, (begin, end) in enumerate(zip(firsts[:-1], firsts[1:], strict=True))
+            for class_, (begin, end) in enumerate(itertools.pairwise(firsts))
             for first in range(begin, end, self.tiles.taps)
         ]
         return np.array(found, np.int32)

@@ -232,7 +232,7 @@ def _store_guide(
 
 def _of_part(here: Rows, part: jax.Array, rows: int) -> Rows:
     """The rows, where there are as many for every part."""
-    return Rows(here.index + part * np.int32(rows), here.inside)
+    return Rows(here.number + part * np.int32(rows), here.inside)
 
 
 def _added(task: Task, shares: jax.Array | None, rows: int, dtype: DTypeLike) -> jax.Array | None:

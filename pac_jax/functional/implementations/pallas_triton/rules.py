@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.dtypes import canonicalize_dtype
 from jax.typing import DTypeLike
 
 from pac_jax.functional.arguments import at_least_float32
@@ -71,9 +72,9 @@ def _plain_sums(dtype: DTypeLike, problem: Problem, arrays: Arrays) -> Sums:
 
 def _widened(problem: Problem, arrays: Arrays) -> Arrays:
     """The arrays as 'taps' is given them, in at least 32 bits."""
-    dtype = at_least_float32(arrays.samples.inputs.dtype, problem.dtype)
+    dtype = canonicalize_dtype(at_least_float32(arrays.samples.inputs.dtype, problem.dtype))
 
-    def widen(array: jax.Array) -> jax.Array:
+    def widen(array: Any) -> jax.Array:
         return array.astype(at_least_float32(array.dtype))
 
     inputs, neighbours, mask = arrays.samples
@@ -162,6 +163,6 @@ def _of_affinity(affinity: Any, numbers: jax.Array | None) -> Any:
     """Cotangents of all numbers; those behind them are weights of a smoothing applied before."""
     leaves, tree = jax.tree.flatten(affinity)
     if numbers is None:
-        return tree.unflatten([None] * len(leaves))
+        return jax.tree.unflatten(tree, [None] * len(leaves))
     zeros = [jnp.zeros_like(leaf) for leaf in leaves[len(numbers) :]]
-    return tree.unflatten([*numbers, *zeros])
+    return jax.tree.unflatten(tree, [*numbers, *zeros])

@@ -24,11 +24,11 @@ class Rows(NamedTuple):
     """Rows of an array, and whether they are there.
 
     Attributes:
-        index: (P,), 0 where there is none.
+        number: (P,), 0 where there is none.
         inside: (P,).
     """
 
-    index: jax.Array
+    number: jax.Array
     inside: jax.Array
 
 
@@ -52,13 +52,14 @@ class Site(NamedTuple):
             for axis, (at, step) in enumerate(zip(self.at, walk.other_step, strict=True))
         ]
         rows = _rows(where, walk.other_size, self.image)
-        return taps[tap, 0], Rows(rows.index, rows.inside & self.rows.inside)
+        return taps[tap, 0], Rows(rows.number, rows.inside & self.rows.inside)
 
 
 def site(walk: Walk, tiles: Tiles, class_: jax.Array, tile: jax.Array) -> Site:
     """The positions of a tile; tiles are counted through all images of the batch."""
     local = lax.iota(jnp.int32, tiles.positions)
-    at, where = [], []
+    at: list[jax.Array] = []
+    where: list[jax.Array] = []
     for axis in reversed(range(len(tiles.block))):
         count, block = tiles.count(walk.class_size)[axis], tiles.block[axis]
         step = walk.own_step[axis]
@@ -93,17 +94,17 @@ class Columns(NamedTuple):
     """Some of an array's channels.
 
     Attributes:
-        index: (width,).
+        number: (width,).
         limit: number of channels that there are; None where all of these are.
     """
 
-    index: jax.Array
+    number: jax.Array
     limit: int | None
 
     def there(self) -> jax.Array:
         """(width,), which of them there are."""
-        everywhere = jnp.ones(self.index.shape, bool)
-        return everywhere if self.limit is None else self.index < self.limit
+        everywhere = jnp.ones(self.number.shape, bool)
+        return everywhere if self.limit is None else self.number < self.limit
 
 
 def columns(part: jax.Array | int, width: int, channels: int) -> Columns:
@@ -114,29 +115,29 @@ def columns(part: jax.Array | int, width: int, channels: int) -> Columns:
 
 def load(ref: Ref, rows: Rows, columns: Columns) -> jax.Array:
     """(P, width), zeros where there is nothing."""
-    where = ref.at[rows.index[:, None], columns.index[None]]
+    where = ref.at[rows.number[:, None], columns.number[None]]
     return triton.load(where, mask=_mask(rows, columns), other=0)
 
 
 def load_matrix(ref: Ref, rows: Columns, first: jax.Array, columns: Columns) -> jax.Array:
     """Rows of a matrix from the first on, and columns."""
     inside = rows.there()
-    return load(ref, Rows(jnp.where(inside, first + rows.index, 0), inside), columns)
+    return load(ref, Rows(jnp.where(inside, first + rows.number, 0), inside), columns)
 
 
 def load_column(ref: Ref, rows: Rows) -> jax.Array:
     """(P,) of an array that has no second axis, zeros where there is nothing."""
-    return triton.load(ref.at[rows.index], mask=rows.inside, other=0)
+    return triton.load(ref.at[rows.number], mask=rows.inside, other=0)
 
 
 def load_vector(ref: Ref, columns: Columns) -> jax.Array:
     """(width,) of an array that has no other axis."""
-    return triton.load(ref.at[columns.index], mask=columns.there(), other=0)
+    return triton.load(ref.at[columns.number], mask=columns.there(), other=0)
 
 
 def store(ref: Ref, rows: Rows, columns: Columns, values: jax.Array) -> None:
     """Write (P, width) where there is something."""
-    where = ref.at[_beyond(ref, rows)[:, None], columns.index[None]]
+    where = ref.at[_beyond(ref, rows)[:, None], columns.number[None]]
     triton.store(where, values.astype(ref.dtype), mask=_mask(rows, columns))
 
 
@@ -152,9 +153,9 @@ def store_number(ref: Ref, row: jax.Array, column: int, value: jax.Array) -> Non
 
 def _beyond(ref: Ref, rows: Rows) -> jax.Array:
     # An interpreter writes what the mask excludes, too: the old value, wherever the address says.
-    return jnp.where(rows.inside, rows.index, ref.shape[0])
+    return jnp.where(rows.inside, rows.number, ref.shape[0])
 
 
 def _mask(rows: Rows, columns: Columns) -> jax.Array:
-    mask = jnp.broadcast_to(rows.inside[:, None], (rows.index.size, columns.index.size))
+    mask = jnp.broadcast_to(rows.inside[:, None], (rows.number.size, columns.number.size))
     return mask if columns.limit is None else mask & columns.there()[None]

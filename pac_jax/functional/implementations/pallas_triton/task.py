@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.dtypes import canonicalize_dtype
 from jax.typing import DTypeLike
 
 from pac_jax.functional.affinity import Gaussian, Inverse
@@ -106,7 +107,7 @@ def prepare(problem: Problem, arrays: Arrays) -> tuple[Task, Loaded]:
     numbers, structure = jax.tree.flatten(replace(affinity, smoothing=None))
     pools = problem.feature_group_count is None
     channels = inputs.shape[-1]
-    dtype = at_least_float32(inputs.dtype, problem.dtype)
+    dtype = canonicalize_dtype(at_least_float32(inputs.dtype, problem.dtype))
     task = Task(
         problem,
         inputs.shape[0],
@@ -120,7 +121,7 @@ def prepare(problem: Problem, arrays: Arrays) -> tuple[Task, Loaded]:
         mask = jnp.broadcast_to(mask, (*inputs.shape[:-1], 1)).reshape(-1)
     loaded = Loaded(
         _rows(inputs),
-        _rows(neighbours),
+        _rows(arrays.samples.neighbours),
         _rows(arrays.centres),
         arrays.kernel if pools else _rows(arrays.kernel),
         mask,
@@ -130,5 +131,5 @@ def prepare(problem: Problem, arrays: Arrays) -> tuple[Task, Loaded]:
     return task, loaded
 
 
-def _rows(array: jax.Array) -> jax.Array:
+def _rows(array: Any) -> jax.Array:
     return array.reshape(-1, array.shape[-1])

@@ -93,7 +93,7 @@ def choose_for_kernel(size: Ints, channels: int, features: int, guide: int) -> T
     taps = max(1, min(_MOST_TAPS, _NUMBERS_HELD // (width * chunk)))
     most = min(_CHUNK, _NUMBERS_HELD // (width + chunk + 2 * guide_width))
     positions = min(max(_FEWEST, power_below(most)), power_above(math.prod(size)))
-    warps = 8 if taps * width * chunk > _NUMBERS_HELD // 2 else 4
+    warps = 8 if taps * width * chunk >= _NUMBERS_HELD // 4 else 4
     return Tiles(_block(size, positions), width, chunk, guide_width, warps, 2, taps)
 
 

@@ -78,7 +78,7 @@ def from_inputs(geometry: Geometry) -> Walk:
         geometry.output_size,
         geometry.strides,
         geometry.spread,
-        np.ravel_multi_index(part.T, geometry.strides),
+        np.asarray(np.ravel_multi_index(part.T, geometry.strides)),
         taps.place,
         phases - whole * geometry.spread,
     )

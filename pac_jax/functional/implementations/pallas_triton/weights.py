@@ -60,7 +60,9 @@ def only(rows: Rows, values: jax.Array) -> jax.Array:
     return jnp.where(alike(rows.inside, values), values, 0)
 
 
-def load_of_weights(task: Task, loaded: Loaded, rows: Rows, part: jax.Array, own: Columns):
+def load_of_weights(
+    task: Task, loaded: Loaded, rows: Rows, part: jax.Array, own: Columns
+) -> jax.Array | None:
     """The denominator's cotangent, (P,) or (P, width), which of several parts only one counts."""
     if loaded.of_weights is None:
         return None
@@ -77,7 +79,7 @@ def change_of_weights(
 ) -> jax.Array:
     """The weights' cotangent, (P,) or (P, width), from what the kernel joins at either side."""
     change = products if task.channel_wise else jnp.sum(products, axis=1)
-    if of_weights is None:
+    if of_weights is None or seen is None:
         return change
     return change + of_weights * alike(seen, of_weights)
 
