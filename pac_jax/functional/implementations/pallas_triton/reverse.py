@@ -112,7 +112,7 @@ def at_inputs(task: Task, loaded: Loaded, asked: AtInputs, interpret: bool) -> A
             of_inputs, of_neighbours, of_mask = total
             if of_inputs is not None:
                 of_inputs += alike(weights, product) * product
-            if of_mask is not None:
+            if of_mask is not None and of_weights is not None:
                 share = weights * of_weights
                 of_mask += jnp.sum(share, axis=1) if task.channel_wise else share
             if of_neighbours is not None:

@@ -101,7 +101,7 @@ class Loaded(NamedTuple):
 
 def prepare(problem: Problem, arrays: Arrays) -> tuple[Task, Loaded]:
     """The task of a problem, and its arrays as kernels load them."""
-    inputs, neighbours, mask = arrays.samples
+    inputs, _, mask = arrays.samples
     affinity = arrays.affinity
     assert isinstance(affinity, Gaussian | Inverse)  # as `limitation` says
     numbers, structure = jax.tree.flatten(replace(affinity, smoothing=None))
