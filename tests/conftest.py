@@ -21,6 +21,38 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("implementation", list(IMPLEMENTATIONS))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many of the tests run 'pallas'."""
+    parser.addoption("--all-pallas", action="store_true", help="run every test of 'pallas'")
+
+
+_CASES_OF_PALLAS = 3  # of every test, evenly spread over those that it has
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a GPU the kernels are interpreted: XLA compiles each for a second, a grid for minutes.
+
+    What runs is a part of the grids, `tests/functional/test_pallas.py` and, with `--all-pallas`, all.
+    """
+    if config.getoption("all_pallas"):
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if (
+            getattr(item, "callspec", None)
+            and item.callspec.params.get("implementation") == "pallas"
+        ):
+            cases.setdefault(item.nodeid.split("[")[0], []).append(item)
+    left_out = {
+        item
+        for own in cases.values()
+        for item in set(own)
+        - {own[n * len(own) // _CASES_OF_PALLAS] for n in range(_CASES_OF_PALLAS)}
+    }
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=list(left_out))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _interpret_the_gpu_kernels() -> Iterator[None]:
     """The one switch that lets 'pallas' run without a GPU, where it is asked for by name."""

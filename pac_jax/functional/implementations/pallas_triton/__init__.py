@@ -102,7 +102,7 @@ def _limitation_of(problem: Problem, operands: Operands) -> str | None:
         return f"feature_group_count is {problem.feature_group_count}, and it has no groups"
     arrays = (operands.inputs, guided_by.neighbours, guided_by.centres, operands.kernel)
     types = {canonicalize_dtype(problem.dtype), *(array.dtype for array in arrays)}
-    if jnp.dtype(jnp.float64) in types and not _is_interpreted:
+    if jnp.dtype(jnp.float64) in types and (_has_gpu() or not _is_interpreted):
         return "something is float64, which its products do not have"
     if guided_by.centres.shape[-1] > _MOST_GUIDE_CHANNELS:
         channels = guided_by.centres.shape[-1]

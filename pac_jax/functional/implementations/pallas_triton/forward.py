@@ -43,7 +43,7 @@ class Sums(NamedTuple):
 def sums(task: Task, loaded: Loaded, dtype: DTypeLike, interpret: bool) -> Sums:
     """Both sums, the numerator in this type."""
     walk = task.from_outputs
-    tiles = task.tiles(walk, task.features, task.channels)
+    tiles = task.tiles(walk, task.features, task.channels, reverse=False)
     grid = Grid(walk, tiles, task.batch, task.features)
     rows = len(loaded.centres)
     denominator = None

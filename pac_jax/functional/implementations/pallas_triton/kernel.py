@@ -64,7 +64,9 @@ def of_kernel(task: Task, loaded: Loaded, interpret: bool) -> jax.Array:
         rest, feature_part = split(rest, plan.feature_parts)
         share, channel_part = split(rest, plan.channel_parts)
         of_channels = columns(channel_part, tiles.chunk, task.channels)
-        of_features = columns(feature_part, tiles.width, task.features)
+        of_features = of_channels
+        if not task.pools:
+            of_features = columns(feature_part, tiles.width, task.features)
         class_, first, last = (groups[group, n] for n in range(3))
 
         def add(turn: jax.Array, totals: list) -> list:

@@ -63,10 +63,11 @@ class Task:
         """From every input to the outputs that read it."""
         return from_inputs(self.problem.geometry)
 
-    def tiles(self, walk: Walk, features: int, channels: int) -> Tiles:
+    def tiles(self, walk: Walk, features: int, channels: int, *, reverse: bool = True) -> Tiles:
         """Tiles of programs that write this many features and sum over this many channels."""
+        copies = self.batch * walk.classes
         guide = 0 if self.channel_wise else self.guide
-        return choose(walk.class_size, self.batch * walk.classes, features, channels, guide)
+        return choose(walk.class_size, copies, features, channels, guide, reverse=reverse)
 
     def affinity_of(self, numbers: list) -> Any:
         """The affinity with these numbers."""

@@ -1,8 +1,9 @@
 """How much one program computes: a heuristic of a few lines, in place of a tuner.
 
-A streaming multiprocessor has 64 Ki registers of 4 bytes. A program that leaves room for three others
-keeps at most 16 Ki numbers in them: the sums of its positions and features, and their guide. Products
-on the tensor cores need at least 16 along every axis; all sizes are powers of 2, as Triton needs them.
+A streaming multiprocessor has 64 Ki registers of 4 bytes. A program that leaves room for another one
+keeps at most 32 Ki numbers in them: the sums of its positions and features, and their guide. Products
+on the tensor cores need at least 16 along every axis, and 64 positions to be fast; all sizes are
+powers of 2, as Triton needs them.
 """
 
 import math
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from pac_jax.functional.geometry import Ints
 
-_NUMBERS_HELD = 16384
+_NUMBERS_HELD = 32768
 _MOST_POSITIONS = 128
 _FEWEST = 16  # along every axis of a product
 _WIDEST = 128  # features of one program
@@ -51,7 +52,9 @@ class Tiles:
         return tuple(-(-n // b) for n, b in zip(size, self.block, strict=True))
 
 
-def choose(size: Ints, copies: int, features: int, channels: int, guide: int) -> Tiles:
+def choose(
+    size: Ints, copies: int, features: int, channels: int, guide: int, *, reverse: bool
+) -> Tiles:
     """The tiles of a program that holds sums for its positions.
 
     Args:
@@ -60,13 +63,16 @@ def choose(size: Ints, copies: int, features: int, channels: int, guide: int) ->
         features: of what is written.
         channels: that a product sums over.
         guide: channels of the guide.
+        reverse: whether the guide's cotangent is summed up, too.
 
     Returns:
         The tiles.
     """
     width = min(power_above(features), _WIDEST)
     guide_width = power_above(guide, 1)
-    held = width + 2 * guide_width
+    # Of features: the sum, a tap's product, and what that is multiplied by in the reverse pass. Of
+    # the guide: centres and neighbours; their difference and the sum.
+    held = (3 * width + 4 * guide_width) if reverse else 2 * (width + guide_width)
     most = max(_FEWEST, min(_MOST_POSITIONS, _NUMBERS_HELD // held))
     parts = copies * -(-features // width)
     wanted = math.prod(size) * parts // _PROGRAMS_WANTED
@@ -90,10 +96,10 @@ def choose_for_kernel(size: Ints, channels: int, features: int, guide: int) -> T
     """
     width, chunk = (min(power_above(n), _WIDEST) for n in (features, channels))
     guide_width = power_above(guide, 1)
-    taps = max(1, min(_MOST_TAPS, _NUMBERS_HELD // (width * chunk)))
-    most = min(_CHUNK, _NUMBERS_HELD // (width + chunk + 2 * guide_width))
+    taps = max(1, min(_MOST_TAPS, _NUMBERS_HELD // (2 * width * chunk)))
+    most = min(_CHUNK, _NUMBERS_HELD // (2 * (width + chunk + 2 * guide_width)))
     positions = min(max(_FEWEST, power_below(most)), power_above(math.prod(size)))
-    warps = 8 if taps * width * chunk >= _NUMBERS_HELD // 4 else 4
+    warps = 8 if taps * width * chunk >= _NUMBERS_HELD // 8 else 4
     return Tiles(_block(size, positions), width, chunk, guide_width, warps, 2, taps)
 
 
