@@ -140,8 +140,8 @@ def _fused_cotangents(
     samples = reverse.AtInputs(*types.samples)
     if jax.tree.leaves(samples):
         samples = reverse.at_inputs(task, loaded, samples, interpret)
-    numbers = jax.tree.leaves(wanted.affinity)
-    outputs = reverse.AtOutputs(types.centres, task.dtype if numbers else None)
+    has_numbers = task.affinity.num_leaves > 0 and jax.tree.leaves(wanted.affinity)
+    outputs = reverse.AtOutputs(types.centres, task.dtype if has_numbers else None)
     if jax.tree.leaves(outputs):
         outputs = reverse.at_outputs(task, loaded, outputs, interpret)
     of_kernel = None
@@ -160,9 +160,8 @@ def _fused_cotangents(
 
 
 def _of_affinity(affinity: Any, numbers: jax.Array | None) -> Any:
-    """Cotangents of all numbers; those behind them are weights of a smoothing applied before."""
+    """Cotangents of all leaves; those behind the numbers smooth the centres, before and elsewhere."""
     leaves, tree = jax.tree.flatten(affinity)
-    if numbers is None:
-        return jax.tree.unflatten(tree, [None] * len(leaves))
-    zeros = [jnp.zeros_like(leaf) for leaf in leaves[len(numbers) :]]
-    return jax.tree.unflatten(tree, [*numbers, *zeros])
+    known = [] if numbers is None else list(numbers)
+    zeros = [jnp.zeros_like(leaf) for leaf in leaves[len(known) :]]
+    return jax.tree.unflatten(tree, [*known, *zeros])
