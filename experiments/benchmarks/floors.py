@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax.numpy as jnp
+import numpy as np
 
 from experiments.benchmarks.workloads import WORKLOADS, Workload
 
@@ -59,12 +60,11 @@ def pairs(workload: Workload) -> int:
     number = workload.batch
     axes = zip(workload.size, workload.output_size, workload.window, workload.padding, strict=True)
     for size, outputs, taps, (low, _) in axes:
-        joined = 0
-        for tap in range(taps):
-            for output in range(outputs):
-                at = output * workload.window_strides - low + tap * workload.kernel_dilation
-                joined += at % workload.spread == 0 and 0 <= at // workload.spread < size
-        number *= joined
+        first = np.arange(outputs)[:, None] * workload.window_strides - low
+        sample, between = np.divmod(
+            first + np.arange(taps) * workload.kernel_dilation, workload.spread
+        )
+        number *= int(np.sum((between == 0) & (sample >= 0) & (sample < size)))
     return number
 
 
