@@ -26,29 +26,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-pallas", action="store_true", help="run every test of 'pallas'")
 
 
-_CASES_OF_PALLAS = 3  # of every test, evenly spread over those that it has
+_CASES_OF_PALLAS = 2  # of every test, evenly spread over those that it has
+_TOO_LONG = ("test_check_grads_to_second_order", "tests/crf/")  # for interpreted kernels
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without a GPU the kernels are interpreted: XLA compiles each for a second, a grid for minutes.
 
-    What runs is a part of the grids, `tests/functional/test_pallas.py` and, with `--all-pallas`, all.
+    What runs then is a part of every grid and `tests/functional/test_pallas.py`; all of them with
+    `--all-pallas`, or on a GPU.
     """
-    if config.getoption("all_pallas"):
+    if config.getoption("all_pallas") or jax.default_backend() == "gpu":
         return
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if (
-            getattr(item, "callspec", None)
-            and item.callspec.params.get("implementation") == "pallas"
-        ):
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if parameters.get("implementation") == "pallas":
             cases.setdefault(item.nodeid.split("[")[0], []).append(item)
-    left_out = {
-        item
-        for own in cases.values()
-        for item in set(own)
-        - {own[n * len(own) // _CASES_OF_PALLAS] for n in range(_CASES_OF_PALLAS)}
-    }
+    left_out = set()
+    for name, own in cases.items():
+        count = 0 if any(part in name for part in _TOO_LONG) else _CASES_OF_PALLAS
+        left_out |= set(own) - {own[n * len(own) // count] for n in range(count)}
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=list(left_out))
 
