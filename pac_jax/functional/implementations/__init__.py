@@ -5,26 +5,41 @@ To add one: write a module with the two functions of `problem.Implementation`, a
 
 import types
 
-from pac_jax.functional.implementations import patches, shifts, taps
+from pac_jax.functional.implementations import pallas_triton, patches, shifts, taps
 from pac_jax.functional.problem import Implementation, Operands, Problem
 
 IMPLEMENTATIONS: dict[str, types.ModuleType] = {
+    "pallas": pallas_triton,
     "taps": taps,
     "shifts": shifts,
     "patches": patches,
 }
 
 
-def select(name: str | None, problem: Problem, operands: Operands) -> Implementation:
+class Survey:
+    """Passed in place of a name: finds out which implementations can run a problem.
+
+    Attributes:
+        reasons: why each is not the one to choose, None for those that are, the fastest first.
+    """
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str | None] = {}
+
+
+def select(name: str | Survey | None, problem: Problem, operands: Operands) -> Implementation:
     """The named implementation, or the first that can run the problem.
 
     Raises:
         ValueError: no implementation has this name.
         NotImplementedError: the named implementation cannot run this problem; the message says why.
     """
+    if isinstance(name, Survey):
+        name.reasons = {each: _reason_against(each, problem, operands) for each in IMPLEMENTATIONS}
+        name = None
     if name is None:
-        for module in IMPLEMENTATIONS.values():
-            if module.limitation(problem, operands) is None:
+        for each, module in IMPLEMENTATIONS.items():
+            if _reason_against(each, problem, operands) is None:
                 return module
     if not isinstance(name, str) or name not in IMPLEMENTATIONS:
         names = ", ".join(map(repr, IMPLEMENTATIONS))
@@ -35,3 +50,12 @@ def select(name: str | None, problem: Problem, operands: Operands) -> Implementa
     if limitation is not None:
         raise NotImplementedError(f"implementation {name!r} cannot run this: {limitation}")
     return IMPLEMENTATIONS[name]
+
+
+def _reason_against(name: str, problem: Problem, operands: Operands) -> str | None:
+    """Why not to choose an implementation: it cannot run, or it may but should be asked for."""
+    module = IMPLEMENTATIONS[name]
+    limitation = module.limitation(problem, operands)
+    if limitation is None and module is pallas_triton:
+        return pallas_triton.hesitation()
+    return limitation
