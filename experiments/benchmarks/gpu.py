@@ -40,7 +40,7 @@ from experiments.benchmarks.workloads import (
     apply_pac,
     make_operands,
 )
-from pac_jax.functional.implementations import pallas_triton
+from pac_jax.functional.implementations.fusing import interpreted
 
 COMPETITORS: dict[str, Callable[[Workload, Operands], jax.Array]] = {
     "plain": plain_conv,
@@ -247,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"error: JAX computes on {jax.default_backend()!r}; this needs a GPU", file=sys.stderr
         )
         return 2
-    with contextlib.nullcontext() if has_gpu else pallas_triton.interpreted():
+    with contextlib.nullcontext() if has_gpu else interpreted():
         run(options)
     return 0
 

@@ -15,14 +15,6 @@ from experiments.benchmarks.workloads import WORKLOADS
 from pac_jax.models import PacNet
 
 
-@pytest.fixture(autouse=True)
-def _compile_quickly():
-    """The arrays are so small that compiling is all that takes time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def test_floor_counts_pairs_as_a_convolution_of_ones_does():
     for name in ("pac_net_1", "conv_256", "pool_256", "volume", "audio"):
         workload = WORKLOADS[name].tiny()

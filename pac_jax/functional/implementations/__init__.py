@@ -5,15 +5,24 @@ To add one: write a module with the two functions of `problem.Implementation`, a
 
 import types
 
-from pac_jax.functional.implementations import pallas_triton, patches, shifts, taps
+from pac_jax.functional.implementations import (
+    pallas_mosaic_tpu,
+    pallas_triton,
+    patches,
+    shifts,
+    taps,
+)
 from pac_jax.functional.problem import Implementation, Operands, Problem
 
 IMPLEMENTATIONS: dict[str, types.ModuleType] = {
     "pallas": pallas_triton,
+    "pallas_tpu": pallas_mosaic_tpu,
     "taps": taps,
     "shifts": shifts,
     "patches": patches,
 }
+
+_HESITANT = (pallas_triton, pallas_mosaic_tpu)  # which may run and should still be asked for
 
 
 class Survey:
@@ -56,6 +65,6 @@ def _reason_against(name: str, problem: Problem, operands: Operands) -> str | No
     """Why not to choose an implementation: it cannot run, or it may but should be asked for."""
     module = IMPLEMENTATIONS[name]
     limitation = module.limitation(problem, operands)
-    if limitation is None and module is pallas_triton:
-        return pallas_triton.hesitation()
+    if limitation is None and module in _HESITANT:
+        return module.hesitation()
     return limitation

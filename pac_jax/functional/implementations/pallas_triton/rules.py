@@ -11,16 +11,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
-from jax.dtypes import canonicalize_dtype
 from jax.typing import DTypeLike
 
-from pac_jax.functional.arguments import at_least_float32
-from pac_jax.functional.implementations.cotangents import Asked, cotangents
+from pac_jax.functional.implementations.cotangents import Asked
+from pac_jax.functional.implementations.fusing import on_platform, plain_cotangents, plain_sums
 from pac_jax.functional.implementations.pallas_triton import forward, kernel, reverse
 from pac_jax.functional.implementations.pallas_triton.task import prepare
 from pac_jax.functional.implementations.products import Sums
-from pac_jax.functional.implementations.taps import Rules, sums_over_taps
+from pac_jax.functional.implementations.taps import Rules
 from pac_jax.functional.implementations.terms import Arrays, Samples
 from pac_jax.functional.problem import Problem
 
@@ -31,7 +29,7 @@ def rules_for(dtype: DTypeLike, is_interpreted: bool) -> Rules:
 
     On a machine with a GPU, what JAX compiles for its CPU is computed by the formulas of 'taps'.
     """
-    plain = partial(_plain_sums, dtype)
+    plain = partial(plain_sums, dtype)
     return Rules(
         partial(_sums, dtype, is_interpreted),
         plain,
@@ -39,18 +37,14 @@ def rules_for(dtype: DTypeLike, is_interpreted: bool) -> Rules:
     )
 
 
-def _on_platform(fused: Any, plain: Any, is_interpreted: bool, *arrays: Any) -> Any:
-    elsewhere = partial(fused, True) if is_interpreted else plain
-    return lax.platform_dependent(*arrays, cuda=partial(fused, False), default=elsewhere)
-
-
 # ---------------------------------------------------------------------------------------------- sums
 
 
 def _sums(dtype: DTypeLike, is_interpreted: bool, problem: Problem, arrays: Arrays) -> Sums:
-    return _on_platform(
+    return on_platform(
+        "cuda",
         partial(_fused_sums, dtype, problem),
-        partial(_plain_sums, dtype, problem),
+        partial(plain_sums, dtype, problem),
         is_interpreted,
         arrays,
     )
@@ -63,28 +57,6 @@ def _fused_sums(dtype: DTypeLike, problem: Problem, interpret: bool, arrays: Arr
     if denominator is not None:
         denominator = denominator.reshape(*lead, -1)
     return numerator.reshape(*lead, -1), denominator
-
-
-def _plain_sums(dtype: DTypeLike, problem: Problem, arrays: Arrays) -> Sums:
-    numerator, denominator = sums_over_taps(problem, _widened(problem, arrays))
-    return numerator.astype(dtype), denominator
-
-
-def _widened(problem: Problem, arrays: Arrays) -> Arrays:
-    """The arrays as 'taps' is given them, in at least 32 bits."""
-    dtype = canonicalize_dtype(at_least_float32(arrays.samples.inputs.dtype, problem.dtype))
-
-    def widen(array: Any) -> jax.Array:
-        return array.astype(at_least_float32(array.dtype))
-
-    inputs, neighbours, mask = arrays.samples
-    return Arrays(
-        Samples(inputs.astype(dtype), widen(neighbours), mask),
-        widen(arrays.centres),
-        arrays.kernel.astype(dtype),
-        arrays.affinity,
-        None if arrays.bias is None else arrays.bias.astype(dtype),
-    )
 
 
 # ---------------------------------------------------------------------------------------- cotangents
@@ -100,9 +72,10 @@ def _cotangents(
 def _differentiable(
     is_interpreted: bool, problem: Problem, asked: Asked, leaves: Sequence, sums: Sums
 ) -> Arrays:
-    return _on_platform(
+    return on_platform(
+        "cuda",
         partial(_fused_cotangents, problem, asked),
-        partial(_plain_cotangents, problem, asked),
+        partial(plain_cotangents, problem, asked),
         is_interpreted,
         leaves,
         sums,
@@ -114,15 +87,7 @@ def _differentiable_jvp(
     is_interpreted: bool, problem: Problem, asked: Asked, primals: tuple, tangents: tuple
 ) -> tuple[Arrays, Arrays]:
     found = _differentiable(is_interpreted, problem, asked, *primals)
-    return found, jax.jvp(partial(_plain_cotangents, problem, asked), primals, tangents)[1]
-
-
-def _plain_cotangents(problem: Problem, asked: Asked, leaves: Sequence, sums: Sums) -> Arrays:
-    arrays = asked.tree.unflatten(leaves)
-    wide = _widened(problem, arrays)
-    sums = jax.tree.map(lambda array: array.astype(wide.samples.inputs.dtype), sums)
-    found = cotangents(problem, asked, wide, sums)
-    return jax.tree.map(lambda own, of: own.astype(of.dtype), found, asked.keep(arrays))
+    return found, jax.jvp(partial(plain_cotangents, problem, asked), primals, tangents)[1]
 
 
 def _fused_cotangents(

@@ -1,6 +1,6 @@
 """What the kernels are given: the static part, and arrays with a row for every position."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax.dtypes import canonicalize_dtype
 from jax.typing import DTypeLike
 
-from pac_jax.functional.affinity import Gaussian, Inverse
 from pac_jax.functional.arguments import at_least_float32
+from pac_jax.functional.implementations.fusing import numbers_and_structure
 from pac_jax.functional.implementations.pallas_triton.tiles import Tiles, choose
 from pac_jax.functional.implementations.pallas_triton.walks import (
     Walk,
@@ -103,12 +103,10 @@ class Loaded(NamedTuple):
 def prepare(problem: Problem, arrays: Arrays) -> tuple[Task, Loaded]:
     """The task of a problem, and its arrays as kernels load them."""
     inputs, _, mask = arrays.samples
-    affinity = arrays.affinity
-    assert isinstance(affinity, Gaussian | Inverse)  # as `limitation` says
-    numbers, structure = jax.tree.flatten(replace(affinity, smoothing=None))
     pools = problem.feature_group_count is None
     channels = inputs.shape[-1]
     dtype = canonicalize_dtype(at_least_float32(inputs.dtype, problem.dtype))
+    numbers, structure = numbers_and_structure(arrays.affinity, dtype)
     task = Task(
         problem,
         inputs.shape[0],
@@ -127,7 +125,7 @@ def prepare(problem: Problem, arrays: Arrays) -> tuple[Task, Loaded]:
         arrays.kernel.reshape(-1) if pools else _rows(arrays.kernel),
         mask,
         arrays.bias,
-        jnp.stack([jnp.asarray(number).astype(dtype) for number in numbers]) if numbers else None,
+        numbers,
     )
     return task, loaded
 

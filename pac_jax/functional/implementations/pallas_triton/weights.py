@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from pac_jax.functional.affinity import Inverse
 from pac_jax.functional.implementations.pallas_triton.sites import (
     Columns,
     Ref,
@@ -29,9 +28,7 @@ def load_guide(task: Task, tiles: Tiles, ref: Ref, rows: Rows, of_part: Columns)
 def difference(task: Task, neighbours: jax.Array, centres: jax.Array) -> jax.Array:
     """(P, G), clipped as the affinity asks."""
     affinity = task.affinity_of([0.0] * task.affinity.num_leaves)
-    apart = neighbours - centres
-    clips = isinstance(affinity, Inverse) and affinity.asymmetric
-    return jnp.maximum(apart, 0) if clips else apart
+    return affinity.of_difference(neighbours - centres)
 
 
 def squared(task: Task, apart: jax.Array) -> jax.Array:
