@@ -34,7 +34,7 @@ def explain_implementation(
         >>> inputs, kernel = jnp.ones((1, 8, 9, 4)), jnp.ones((3, 3, 4, 2))
         >>> reasons = pac_jax.explain_implementation(pac_jax.pac_conv, inputs, inputs, kernel)
         >>> list(reasons), reasons["taps"]
-        (['pallas', 'taps', 'shifts', 'patches'], None)
+        (['pallas', 'pallas_tpu', 'taps', 'shifts', 'patches'], None)
     """
     survey = Survey()
     if "implementation" in options:

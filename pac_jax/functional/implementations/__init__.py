@@ -1,6 +1,9 @@
 """The implementations of the operators, by name, the fastest first.
 
-To add one: write a module with the two functions of `problem.Implementation`, and name it here.
+`pallas` and `pallas_tpu` are fused kernels for accelerators, which say themselves when to choose them;
+`taps` runs everything, everywhere; `shifts` is for images that several devices share; `patches` is the
+reference, slow and large. To add one: write a module with the two functions of
+`problem.Implementation`, and name it here.
 """
 
 import types

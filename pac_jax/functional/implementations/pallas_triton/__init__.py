@@ -4,7 +4,7 @@ A program computes a tile of the output: it reads the guide at its centres once,
 the neighbours' guide and inputs by computed addresses, computes the affinity in registers, multiplies
 on the tensor cores, and writes once. What is zero (padding, the samples between those of a transposed
 convolution) is neither stored nor multiplied. The reverse pass gathers in the same way from either
-side and adds nothing atomically. See docs/gpu_kernel.md.
+side and adds nothing atomically. See docs/fused_kernels.md.
 
 Here stands only what is needed to choose it; the modules that import Pallas are imported when it runs.
 Which compiler is used is known to `launch` and `sites` alone.
