@@ -142,3 +142,14 @@ def test_limits_are_named(monkeypatch):
     assert "precision is 'high'" in reason(x, kernel, precision="high")
     monkeypatch.setattr(fusing, "_is_interpreted", False)
     assert "needs a TPU, and JAX computes on" in reason(x, kernel)
+
+
+def test_features_too_far_from_the_zeros_outside_do_no_harm():
+    """Their squared distance overflows; zero times that would be no number."""
+    inputs = np.random.default_rng(3).standard_normal((1, 4, 5, 2)).astype(np.float32)
+    guide, kernel = np.full((1, 4, 5, 1), 1e20, np.float32), np.ones((3, 3, 2, 1), np.float32)
+    affinity = pac_jax.Inverse(0.0, 2.0)
+    for name in ("pallas_tpu", "pallas"):
+        got = pac_jax.pac_conv(inputs, guide, kernel, affinity=affinity, implementation=name)
+        expected = 1e-4 * pac_jax.pac_conv(inputs, 0 * guide, kernel, implementation="taps")
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-9, err_msg=name)
