@@ -48,7 +48,7 @@ def test_more_of_everything_than_one_program_holds(x64, monkeypatch):
     monkeypatch.setattr(tiles, "_WIDEST", 16)
     monkeypatch.setattr(tiles, "_CHUNK", 16)
     monkeypatch.setattr(tiles, "_MOST_POSITIONS", 32)
-    values = arrays(np.random.default_rng(0), (2, 9, 7, 21), (2, 9, 7, 5), (3, 3, 21, 19), (19,))
+    values = arrays(np.random.default_rng(0), (2, 9, 7, 21), (2, 9, 7, 20), (3, 3, 21, 19), (19,))
     run = partial(pac_jax.pac_conv, normalize=True, affinity=pac_jax.Inverse(0.3, 0.7))
     assert_like_taps(run, values, rtol=1e-11, atol=1e-11)
 

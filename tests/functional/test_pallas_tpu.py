@@ -150,6 +150,12 @@ def test_features_too_far_from_the_zeros_outside_do_no_harm():
     guide, kernel = np.full((1, 4, 5, 1), 1e20, np.float32), np.ones((3, 3, 2, 1), np.float32)
     affinity = pac_jax.Inverse(0.0, 2.0)
     for name in ("pallas_tpu", "pallas"):
-        got = pac_jax.pac_conv(inputs, guide, kernel, affinity=affinity, implementation=name)
+
+        def run(kernel, name=name):
+            return pac_jax.pac_conv(inputs, guide, kernel, affinity=affinity, implementation=name)
+
         expected = 1e-4 * pac_jax.pac_conv(inputs, 0 * guide, kernel, implementation="taps")
-        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(run(kernel), expected, rtol=1e-5, atol=1e-9, err_msg=name)
+        if name == "pallas":
+            of_kernel = jax.grad(lambda kernel: jnp.sum(run(kernel)))(kernel)
+            assert np.isfinite(of_kernel).all()
