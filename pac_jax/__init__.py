@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         pac_conv_transpose_with_affinity,
         pac_conv_with_affinity,
     )
+    from pac_jax.functional.explanation import explain_implementation
     from pac_jax.functional.mask import propagate_mask
     from pac_jax.functional.pool import pac_pool, pac_pool_with_affinity
     from pac_jax.nn.swapping import hot_swap
@@ -33,6 +34,7 @@ __all__ = [
     "Inverse",
     "convert",
     "crf",
+    "explain_implementation",
     "files",
     "filters",
     "hot_swap",
@@ -57,6 +59,7 @@ _HOMES = {
     "Affinity": "functional.affinity",
     "Gaussian": "functional.affinity",
     "Inverse": "functional.affinity",
+    "explain_implementation": "functional.explanation",
     "hot_swap": "nn.swapping",
     "pac_affinity": "functional.affinity_map",
     "pac_conv": "functional.conv",

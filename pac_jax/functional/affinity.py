@@ -105,7 +105,15 @@ class Gaussian(_SmoothedAffinity):
 
     def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array:
         """Weights (...) for features (..., G)."""
-        return jnp.exp(-0.5 * squared_norm(neighbour - centre))
+        return self.of_squared(squared_norm(self.of_difference(neighbour - centre)))
+
+    def of_difference(self, difference: jax.Array) -> jax.Array:
+        """What counts of a difference of features: all of it."""
+        return difference
+
+    def of_squared(self, distance: jax.Array) -> jax.Array:
+        """Weights for squared distances."""
+        return jnp.exp(-0.5 * distance)
 
 
 @dataclass(frozen=True)
@@ -146,10 +154,15 @@ class Inverse(_SmoothedAffinity):
 
     def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array:
         """Weights (...) for features (..., G)."""
-        difference = neighbour - centre
-        if self.asymmetric:
-            difference = jnp.maximum(difference, 0)
-        squared = squared_norm(difference) + 1e-4  # keeps every derivative finite at equal features
+        return self.of_squared(squared_norm(self.of_difference(neighbour - centre)))
+
+    def of_difference(self, difference: jax.Array) -> jax.Array:
+        """What counts of a difference of features: with `asymmetric` only where it is positive."""
+        return jnp.maximum(difference, 0) if self.asymmetric else difference
+
+    def of_squared(self, distance: jax.Array) -> jax.Array:
+        """Weights for squared norms of what counts."""
+        squared = distance + 1e-4  # keeps every derivative finite at equal features
         alpha = _number(self.alpha, "alpha", squared.dtype)
         exponent = _number(self.exponent, "exponent", squared.dtype)
         return alpha + squared ** (exponent / 2)

@@ -57,7 +57,8 @@ def pac_conv(
         precision: of the product with the kernel, as in `jax.lax`.
         preferred_element_type: the output's type; the inputs' if None. Affinity and sums have at
             least 32 bits in any case.
-        implementation: 'taps', 'shifts', 'patches', or None for the fastest.
+        implementation: 'pallas', 'pallas_tpu', 'taps', 'shifts', 'patches', or None for the fastest
+            that can run (see `explain_implementation`).
 
     Returns:
         (N, *output_size, D). Where normalisation or mask leave nothing to divide by, the bias alone.
@@ -203,7 +204,8 @@ def pac_conv_transpose(
         mask: (N, *spatial, 1) on the inputs' grid, see `pac_conv`.
         precision: of the product with the kernel, as in `jax.lax`.
         preferred_element_type: the output's type; the inputs' if None.
-        implementation: 'taps', 'shifts', 'patches', or None for the fastest.
+        implementation: 'pallas', 'pallas_tpu', 'taps', 'shifts', 'patches', or None for the fastest
+            that can run (see `explain_implementation`).
 
     Returns:
         (N, *output_size, D). Where normalisation or mask leave nothing to divide by, the bias alone.

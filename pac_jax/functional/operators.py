@@ -72,12 +72,15 @@ def guide_operands(
     geometry: Geometry,
     reading: GuideReading,
 ) -> GuideFeatures:
-    """The guide at every input sample and at every output's centre, in at least 32 bits.
+    """The guide at every input sample and at every output's centre.
+
+    A guide of fewer than 32 bits is widened where it is computed with: to be smoothed.
 
     Where the mask is 0 a sample is not read at all, so its guide is replaced by 0, which keeps what
     is not finite there out of values and gradients.
     """
-    guide = guide.astype(arguments.at_least_float32(guide.dtype))
+    if getattr(affinity, "smoothing", None) is not None:
+        guide = guide.astype(arguments.at_least_float32(guide.dtype))
     centres = centre_features(
         guide, affinity, reading.first_centre, reading.centre_step, geometry.output_size
     )
@@ -85,7 +88,7 @@ def guide_operands(
     if mask is not None:
         neighbours = jnp.where(mask != 0, neighbours, 0)
         # The guide's centre does not count either where nothing in its window does.
-        seen = window_sum((mask != 0).astype(guide.dtype), geometry) > 0.5
+        seen = window_sum((mask != 0).astype(mask.dtype), geometry) > 0.5
         centres = jnp.where(seen, centres, 0)
     return GuideFeatures(affinity, neighbours, centres)
 
@@ -230,7 +233,7 @@ def _evaluate(
         affinity = callable_pytree(source.affinity)
         guided_by = guide_operands(guide, affinity, mask, geometry, reading)
     else:
-        guided_by = arguments.as_array(source.weights, "affinity").astype(wide)
+        guided_by = arguments.as_array(source.weights, "affinity")
         arguments.check_weights(guided_by, inputs.shape, geometry, channel_wise)
     problem = Problem(
         geometry,
@@ -241,9 +244,9 @@ def _evaluate(
         dtype,
     )
     operands = Operands(
-        without_masked(inputs.astype(wide), mask),
+        without_masked(inputs if mask is None else inputs.astype(wide), mask),
         mask,
-        kernel.astype(wide),
+        kernel,
         guided_by,
     )
     implementation = select(options.implementation, problem, operands)

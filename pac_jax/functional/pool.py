@@ -50,7 +50,8 @@ def pac_pool(
             the mask lets count).
         mask: (N, *spatial, 1), see `pac_conv`.
         precision: of the sums' products, as in `jax.lax`; the elementwise products are exact.
-        implementation: 'taps', 'shifts', 'patches', or None for the fastest.
+        implementation: 'pallas', 'pallas_tpu', 'taps', 'shifts', 'patches', or None for the fastest
+            that can run (see `explain_implementation`).
 
     Returns:
         (N, *output_size, C) of the inputs' type.

@@ -19,6 +19,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from pac_jax.functional.affinity import Affinity
+from pac_jax.functional.arguments import at_least_float32
 from pac_jax.functional.geometry import Geometry, channels_last
 
 
@@ -58,7 +59,7 @@ class GuideFeatures(NamedTuple):
 
 
 class Operands(NamedTuple):
-    """The arrays of an operation, in a type of at least 32 bits.
+    """The arrays of an operation, in the types that the caller gave where nothing was computed.
 
     Attributes:
         inputs: (N, *input_size, C), already multiplied by the mask.
@@ -80,7 +81,24 @@ class Operands(NamedTuple):
         """The mask, or ones with batch size 1: what the denominator sums, 0 outside the image."""
         if self.mask is not None:
             return self.mask
-        return jnp.ones((1, *self.inputs.shape[1:-1], 1), self.inputs.dtype)
+        dtype = at_least_float32(self.inputs.dtype)
+        return jnp.ones((1, *self.inputs.shape[1:-1], 1), dtype)
+
+    def widened(self, dtype: DTypeLike) -> "Operands":
+        """All of them in the type to compute an output of this type in: at least 32 bits."""
+        wide = at_least_float32(self.inputs.dtype, dtype)
+        guided_by = self.guided_by
+        if isinstance(guided_by, GuideFeatures):
+            affinity, neighbours, centres = guided_by
+            of_guide = at_least_float32(centres.dtype)
+            guided_by = GuideFeatures(
+                affinity, neighbours.astype(of_guide), centres.astype(of_guide)
+            )
+        else:
+            guided_by = guided_by.astype(wide)
+        bias = None if self.bias is None else self.bias.astype(wide)
+        inputs, kernel = self.inputs.astype(wide), self.kernel.astype(wide)
+        return Operands(inputs, self.mask, kernel, guided_by, bias)
 
 
 class Implementation(Protocol):
@@ -90,10 +108,11 @@ class Implementation(Protocol):
         """Why it cannot run this problem here, as a sentence for the user; None where it can."""
 
     def contract(self, problem: Problem, operands: Operands) -> tuple[jax.Array, jax.Array | None]:
-        """Compute the two sums.
+        """Compute the two sums, in at least 32 bits.
 
         Returns:
-            numerator: (N, *output_size, D), with the bias if there is one.
+            numerator: (N, *output_size, D), with the bias if there is one; where nothing is divided
+                or renormalised afterwards, it may have `problem.dtype`.
             denominator: (N, *output_size, 1), (N, *output_size, C) if channel-wise, None unless
                 `problem.normalize`.
         """
@@ -105,7 +124,7 @@ def evaluate(
 ) -> jax.Array:
     """The operator's output, (N, *output_size, D) of type `problem.dtype`."""
     if bias is not None and not problem.normalize and operands.mask is None:
-        operands, bias = operands._replace(bias=bias.astype(operands.inputs.dtype)), None
+        operands, bias = operands._replace(bias=bias), None
     outputs, denominator = implementation.contract(problem, operands)
     if denominator is not None:
         outputs = divide_or_zero(outputs, denominator)

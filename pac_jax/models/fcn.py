@@ -195,7 +195,7 @@ def pac_fcn(
         model: trained or not; it stays as it is.
         scale: of the guide.
         learn_scale: whether each of the layers learns its own scale.
-        implementation: of the layers: 'taps', 'shifts', 'patches', or None for the fastest.
+        implementation: of the layers, see `pac_jax.pac_conv`.
 
     Returns:
         The network, called as the FCN-8s is.

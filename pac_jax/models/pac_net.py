@@ -74,7 +74,7 @@ class PacNet(nnx.Module):
         dtype: of the computation, as in flax; inferred from inputs and parameters if None.
         param_dtype: of the parameters.
         precision: of all convolutions, as in `jax.lax`.
-        implementation: of the `PacConvTranspose`s: 'taps', 'shifts', 'patches', or None.
+        implementation: of the `PacConvTranspose`s, see `pac_jax.pac_conv`.
         rngs: of which `params` is drawn.
 
     Attributes:

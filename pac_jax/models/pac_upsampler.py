@@ -75,7 +75,7 @@ class PacUpsampler(nnx.Module):
             None.
         param_dtype: of the parameters.
         precision: of all convolutions, as in `jax.lax`.
-        implementation: of the filters: 'taps', 'shifts', 'patches', or None for the fastest.
+        implementation: of the filters, see `pac_jax.pac_conv`.
         rngs: of which `params` is drawn.
 
     Raises:

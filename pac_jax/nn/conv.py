@@ -208,7 +208,8 @@ class PacConv(_PacLayer):
         preferred_element_type: the output's type, that of the computation if None.
         kernel_init: initializer of the kernel; uniform in +-1 / sqrt(fan-in) by default.
         bias_init: initializer of the bias; None is uniform within the kernel's default bounds.
-        implementation: 'taps', 'shifts', 'patches', or None for the fastest.
+        implementation: 'pallas', 'pallas_tpu', 'taps', 'shifts', 'patches', or None for the fastest
+            that can run (see `explain_implementation`).
         rngs: of which `params` is drawn.
 
     Attributes:

@@ -43,7 +43,8 @@ class PacPool(nnx.Module):
         param_dtype: of the parameter.
         precision: of the sums' products, as in `jax.lax`.
         weights_init: initializer of w.
-        implementation: 'taps', 'shifts', 'patches', or None for the fastest.
+        implementation: 'pallas', 'pallas_tpu', 'taps', 'shifts', 'patches', or None for the fastest
+            that can run (see `explain_implementation`).
         rngs: of which `params` is drawn; needed with `use_weights`.
 
     Attributes:

@@ -74,7 +74,8 @@ def hot_swap(
         learn_scale: whether every layer learns its own scale.
         affinity: k, see `pac_jax.Affinity`.
         normalize: whether k is normalised; then the weights no longer fit at the borders.
-        implementation: 'taps', 'shifts', 'patches', or None for the fastest.
+        implementation: 'pallas', 'pallas_tpu', 'taps', 'shifts', 'patches', or None for the fastest
+            that can run (see `explain_implementation`).
 
     Returns:
         The model with its layers swapped, called as the model is; `report` lists them.

@@ -70,6 +70,7 @@ SIGNATURES = {
         "model, select, *, guide, scale=0.0001, learn_scale=False, affinity=Gaussian(), "
         "normalize=False, implementation=None"
     ),
+    "explain_implementation": "operator, *arguments, **options",
     "Gaussian": "smoothing=None",
     "Inverse": "alpha, exponent, asymmetric=False, smoothing=None",
 }

@@ -127,6 +127,15 @@ def group_taps(geometry: Geometry) -> tuple[Ints, list[Group]]:
     return first, groups
 
 
+def single_taps(geometry: Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All taps one by one: their phases (T,), places (T,), and what outputs 0 of phases read (T, n)."""
+    first, groups = group_taps(geometry)
+    phases = [np.broadcast_to(group.numbers, group.place.shape).ravel() for group in groups]
+    places = [group.place.ravel() for group in groups]
+    reads = [np.repeat(group.offset + np.array(first), group.count, axis=0) for group in groups]
+    return np.concatenate(phases), np.concatenate(places), np.concatenate(reads)
+
+
 def _reads(geometry: Geometry, axis: int) -> dict[Ints, dict[int, Ints]]:
     """Along one axis: by phases, where their outputs 0 read, and by which taps they do."""
     spread, (low, _) = geometry.spread[axis], geometry.padding[axis]

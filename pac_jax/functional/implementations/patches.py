@@ -24,6 +24,7 @@ def limitation(problem: Problem, operands: Operands) -> str | None:
 
 def contract(problem: Problem, operands: Operands) -> tuple[jax.Array, jax.Array | None]:
     """See `problem.Implementation`."""
+    operands = operands.widened(problem.dtype)
     geometry = problem.geometry
     affinity = _affinity(problem, operands)  # (N, *output_size, T, 1 or C)
     denominator = None

@@ -50,6 +50,7 @@ def limitation(problem: Problem, operands: Operands) -> str | None:
 
 def contract(problem: Problem, operands: Operands) -> Sums:
     """See `problem.Implementation`."""
+    operands = operands.widened(problem.dtype)
     geometry = problem.geometry
     batch = operands.inputs.shape[0]
     if 0 in (batch, *geometry.output_size):

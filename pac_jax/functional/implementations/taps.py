@@ -6,8 +6,9 @@ and taps alike (see `cotangents`). So neither's memory grows with the window.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,8 +42,18 @@ def limitation(problem: Problem, operands: Operands) -> str | None:
 
 def contract(problem: Problem, operands: Operands) -> Sums:
     """See `problem.Implementation`."""
+    operands = operands.widened(problem.dtype)
+    arrays = arrays_of(problem, operands)
+    if is_empty(problem, arrays):
+        return nothing_at_all(problem, arrays)
+    if arrays.affinity is not None:
+        arrays = arrays._replace(affinity=_with_its_numbers(problem, arrays))
+    return contract_by(Rules(sums_over_taps, sums_over_taps, cotangents), problem, arrays)
+
+
+def arrays_of(problem: Problem, operands: Operands) -> Arrays:
+    """The operands as the sums over taps read them."""
     n = problem.geometry.ndim
-    batch = operands.inputs.shape[0]
     mask = operands.sample_weights() if problem.normalize else None
     if isinstance(operands.guided_by, GuideFeatures):
         affinity, neighbours, centres = operands.guided_by
@@ -50,13 +61,32 @@ def contract(problem: Problem, operands: Operands) -> Sums:
         affinity, neighbours, centres = None, None, operands.guided_by
         centres = centres.reshape(*centres.shape[: 1 + n], problem.geometry.num_taps, -1)
     samples = Samples(operands.inputs, neighbours, mask)
-    arrays = Arrays(samples, centres, operands.kernel, affinity, operands.bias)
-    if 0 in (batch, *problem.geometry.output_size):
-        lead = (batch, *problem.geometry.output_size)
-        return zeros(problem, operands.inputs, operands.kernel, lead)
-    if affinity is not None:
-        arrays = arrays._replace(affinity=_with_its_numbers(problem, arrays))
-    return _contract(problem, arrays)
+    return Arrays(samples, centres, operands.kernel, affinity, operands.bias)
+
+
+def is_empty(problem: Problem, arrays: Arrays) -> bool:
+    """Whether there is no output."""
+    return 0 in (len(arrays.samples.inputs), *problem.geometry.output_size)
+
+
+def nothing_at_all(problem: Problem, arrays: Arrays) -> Sums:
+    """The sums where nothing is summed."""
+    lead = (len(arrays.samples.inputs), *problem.geometry.output_size)
+    return zeros(problem, arrays.samples.inputs, arrays.kernel, lead)
+
+
+class Rules(NamedTuple):
+    """How the sums are computed, and differentiated.
+
+    Attributes:
+        sums: of a problem and its arrays; need not be differentiable.
+        differentiable_sums: the same, by operations that JAX differentiates.
+        cotangents: see there; any that can be differentiated themselves.
+    """
+
+    sums: Callable[[Problem, Arrays], Sums]
+    differentiable_sums: Callable[[Problem, Arrays], Sums]
+    cotangents: Callable[[Problem, Asked, Arrays, Sums], Arrays]
 
 
 def _with_its_numbers(problem: Problem, arrays: Arrays) -> Affinity:
@@ -80,43 +110,54 @@ def _with_its_numbers(problem: Problem, arrays: Arrays) -> Affinity:
     )
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _contract(problem: Problem, arrays: Arrays) -> Sums:
-    return _sums(problem, arrays)
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def contract_by(rules: Rules, problem: Problem, arrays: Arrays) -> Sums:
+    """The sums, by these rules in all modes and orders of differentiation."""
+    return rules.sums(problem, arrays)
 
 
-@partial(_contract.defjvp, symbolic_zeros=True)
-def _contract_jvp(problem: Problem, primals: tuple, tangents: tuple) -> tuple[Sums, Sums]:
+@partial(contract_by.defjvp, symbolic_zeros=True)
+def _contract_jvp(
+    rules: Rules, problem: Problem, primals: tuple, tangents: tuple
+) -> tuple[Sums, Sums]:
     leaves, tree = jax.tree.flatten(primals[0])
     changes = jax.tree.leaves(tangents[0])
     asked = Asked(tree, tuple(not isinstance(change, SymbolicZero) for change in changes))
     change = linear_map(
-        partial(_change, problem, asked),
-        partial(_transposed_change, problem, asked),
+        partial(_change, rules, problem, asked),
+        partial(_transposed_change, rules, problem, asked),
         leaves,
         asked.of(changes),
     )
-    sums = _contract(problem, primals[0])
+    sums = contract_by(rules, problem, primals[0])
     return sums, jax.tree.unflatten(jax.tree.structure(sums), change)
 
 
 def _change(
-    problem: Problem, asked: Asked, leaves: Sequence[jax.Array], changes: Sequence[jax.Array]
+    rules: Rules,
+    problem: Problem,
+    asked: Asked,
+    leaves: Sequence[jax.Array],
+    changes: Sequence[jax.Array],
 ) -> list:
     """Changes of the sums, as the leaves that are asked for change."""
-    function = asked.function_of(partial(_sums, problem), leaves)
+    function = asked.function_of(partial(rules.differentiable_sums, problem), leaves)
     return jax.tree.leaves(jax.jvp(function, (asked.of(leaves),), (list(changes),))[1])
 
 
 def _transposed_change(
-    problem: Problem, asked: Asked, leaves: Sequence[jax.Array], changes: Sequence[jax.Array]
+    rules: Rules,
+    problem: Problem,
+    asked: Asked,
+    leaves: Sequence[jax.Array],
+    changes: Sequence[jax.Array],
 ) -> list:
     """Cotangents of the leaves that are asked for."""
     sums = changes[0], (changes[1] if problem.normalize else None)
-    return jax.tree.leaves(cotangents(problem, asked, asked.tree.unflatten(leaves), sums))
+    return jax.tree.leaves(rules.cotangents(problem, asked, asked.tree.unflatten(leaves), sums))
 
 
-def _sums(problem: Problem, arrays: Arrays) -> Sums:
+def sums_over_taps(problem: Problem, arrays: Arrays) -> Sums:
     """The two sums, band after band."""
     bands = bands_of(problem, arrays)
     centres = bands.whole(arrays.centres)
