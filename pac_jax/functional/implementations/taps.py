@@ -7,6 +7,7 @@ and taps alike (see `cotangents`). So neither's memory grows with the window.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -25,8 +26,10 @@ from pac_jax.functional.implementations.terms import (
     Samples,
     bands_of,
     centres_of_groups,
+    has_planes,
     inputs_times_kernel,
     met_samples,
+    read_band,
     terms,
     weighted,
 )
@@ -46,7 +49,10 @@ def contract(problem: Problem, operands: Operands) -> Sums:
     arrays = arrays_of(problem, operands)
     if is_empty(problem, arrays):
         return nothing_at_all(problem, arrays)
-    if arrays.affinity is not None:
+    if has_planes(problem, arrays):
+        known = replace(arrays.affinity, smoothing=None)
+        arrays = arrays._replace(affinity=jax.tree.map(jnp.asarray, known))
+    elif arrays.affinity is not None:
         arrays = arrays._replace(affinity=_with_its_numbers(problem, arrays))
     return contract_by(Rules(sums_over_taps, sums_over_taps, cotangents), problem, arrays)
 
@@ -160,20 +166,16 @@ def _transposed_change(
 def sums_over_taps(problem: Problem, arrays: Arrays) -> Sums:
     """The two sums, band after band."""
     bands = bands_of(problem, arrays)
-    centres = bands.whole(arrays.centres)
     kernels = kernels_of_groups(arrays.kernel, bands.groups)
+    size = bands.whole_size
+    zero = zeros(problem, arrays.samples.inputs, arrays.kernel, (bands.batch, *size))
+    arrays = arrays._replace(centres=bands.whole(arrays.centres), kernel=kernels)
 
     def band(sums: Sums, block: Block) -> tuple[Sums, None]:
-        read = arrays._replace(
-            samples=jax.tree.map(partial(bands.read, start=block.start), arrays.samples),
-            centres=bands.read_outputs(centres, block.row),
-            kernel=kernels,
-        )
+        read = read_band(problem, bands, arrays, block.start, block.row)
         own = _sums_of_band(problem, bands, read)
         return jax.tree.map(partial(bands.write_outputs, row=block.row), sums, own), None
 
-    size = bands.whole_size
-    zero = zeros(problem, arrays.samples.inputs, arrays.kernel, (bands.batch, *size))
     sums, _ = scan_or_step(jax.checkpoint(band), zero, bands.blocks())
     return jax.tree.map(bands.crop, sums)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from pac_jax.functional.affinity import evaluate_affinity
+from pac_jax.functional.affinity import Gaussian, Inverse, evaluate_affinity
 from pac_jax.functional.implementations.bands import Bands
 from pac_jax.functional.implementations.groups import taps_from_groups, taps_of_groups
 from pac_jax.functional.implementations.products import (
@@ -21,6 +21,8 @@ from pac_jax.functional.implementations.products import (
     times_kernel,
 )
 from pac_jax.functional.problem import Problem
+
+_MOST_PLANES = 8
 
 
 class Samples(NamedTuple):
@@ -68,6 +70,42 @@ def bands_of(problem: Problem, arrays: Arrays) -> Bands:
     return Bands(problem.geometry, len(inputs), inputs.shape[-1], features, guide)
 
 
+def has_planes(problem: Problem, arrays: Arrays) -> bool:
+    """Whether a band's guide is a list of its channels, one array each.
+
+    Squared distances are then sums of arrays of one shape, which XLA computes together with all that
+    comes before and after, and in vector registers; over a last axis of channels it takes several
+    times as long. Affinities that are not known by their distance need that axis.
+    """
+    return (
+        type(arrays.affinity) in (Gaussian, Inverse)
+        and not problem.channel_wise
+        and arrays.centres.shape[-1] <= _MOST_PLANES
+    )
+
+
+def read_band(
+    problem: Problem, bands: Bands, arrays: Arrays, start: jax.Array, row: jax.Array
+) -> Arrays:
+    """What a band reads."""
+    samples = jax.tree.map(partial(bands.read, start=start), arrays.samples)
+    centres = bands.read_outputs(arrays.centres, row)
+    if has_planes(problem, arrays):
+        samples = samples._replace(neighbours=_planes(samples.neighbours))
+    return arrays._replace(samples=samples, centres=centres)
+
+
+def add_band(bands: Bands, total: Samples, own: Samples, start: jax.Array) -> Samples:
+    """Add what is the samples' of a band: the transpose of `read_band`."""
+    if isinstance(own.neighbours, list):
+        own = own._replace(neighbours=jnp.stack(own.neighbours, axis=-1))
+    return jax.tree.map(partial(bands.add, start=start), total, own)
+
+
+def _planes(guide: jax.Array) -> list[jax.Array]:
+    return [guide[..., channel] for channel in range(guide.shape[-1])]
+
+
 def terms(problem: Problem, arrays: Arrays, *, kernel_first: bool = False) -> Sums:
     """What one tap of every phase of a group adds: (N, *size, phases, D), and the weights."""
     axis = 1 + problem.geometry.ndim
@@ -95,6 +133,13 @@ def weighted(problem: Problem, arrays: Arrays, inputs: jax.Array) -> Sums:
     _, neighbours, mask = arrays.samples
     if neighbours is None:
         weight = jnp.moveaxis(arrays.centres, 0, axis)
+    elif isinstance(neighbours, list):
+        apart = [
+            arrays.affinity.of_difference(jnp.expand_dims(neighbour, axis) - centre)
+            for neighbour, centre in zip(neighbours, arrays.centres, strict=True)
+        ]
+        squared = functools.reduce(jnp.add, [plane * plane for plane in apart])
+        weight = arrays.affinity.of_squared(squared).astype(inputs.dtype)[..., None]
     else:
         neighbours = jnp.expand_dims(neighbours, axis)
         weight = evaluate_affinity(
@@ -108,17 +153,20 @@ def weighted(problem: Problem, arrays: Arrays, inputs: jax.Array) -> Sums:
     return sums, None if mask is None else weight * jnp.expand_dims(mask, axis)
 
 
-def centres_of_groups(bands: Bands, arrays: Arrays) -> list[jax.Array]:
+def centres_of_groups(bands: Bands, arrays: Arrays) -> list:
     """Of a band for every group: (N, *size, phases, G); if given (T, phases, N, *size, 1 or C)."""
     if arrays.affinity is None:
         return _given_taps(bands, arrays.centres)
-    return [group.own(arrays.centres) for group in bands.groups]
+    own = [group.own(arrays.centres) for group in bands.groups]
+    return [_planes(each) for each in own] if isinstance(arrays.samples.neighbours, list) else own
 
 
-def centres_from_groups(bands: Bands, arrays: Arrays, parts: Sequence[jax.Array]) -> jax.Array:
+def centres_from_groups(bands: Bands, arrays: Arrays, parts: Sequence) -> jax.Array:
     """The transpose of `centres_of_groups`."""
     if arrays.affinity is None:
         return _from_given_taps(bands, parts)
+    if isinstance(arrays.samples.neighbours, list):
+        parts = [jnp.stack(planes, axis=-1) for planes in parts]
     of_all = [group.among_all(own) for group, own in zip(bands.groups, parts, strict=True)]
     return functools.reduce(jnp.add, of_all)
 
