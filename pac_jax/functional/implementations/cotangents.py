@@ -34,6 +34,8 @@ from pac_jax.functional.implementations.terms import (
 )
 from pac_jax.functional.problem import Problem
 
+_MOST_PLANES = 8  # fewer than in the forward pass: each has a cotangent to be added up
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -89,7 +91,7 @@ def cotangents(problem: Problem, asked: Asked, arrays: Arrays, sums: Sums) -> Ar
 
     def band(total: Arrays, block: Block) -> tuple[Arrays, None]:
         start, row, done = block
-        read = read_band(problem, bands, arrays, start, row)
+        read = read_band(problem, bands, arrays, start, row, most_planes=_MOST_PLANES)
         new = jax.tree.map(
             lambda sum: _new_rows(bands, bands.read_outputs(sum, row), done), cotangent
         )

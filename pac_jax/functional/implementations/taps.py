@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from pac_jax.functional.affinity import Affinity
+from pac_jax.functional.affinity import OF_DISTANCE, Affinity
 from pac_jax.functional.implementations.bands import Bands, Block
 from pac_jax.functional.implementations.cotangents import Asked, cotangents
 from pac_jax.functional.implementations.groups import Group, kernels_of_groups
@@ -26,7 +26,6 @@ from pac_jax.functional.implementations.terms import (
     Samples,
     bands_of,
     centres_of_groups,
-    has_planes,
     inputs_times_kernel,
     met_samples,
     read_band,
@@ -35,6 +34,9 @@ from pac_jax.functional.implementations.terms import (
 )
 from pac_jax.functional.linear_map import linear_map
 from pac_jax.functional.problem import GuideFeatures, Operands, Problem
+
+# Each channel of the guide is an array of its own up to so many: then the compiler needs too long.
+_MOST_PLANES = 16
 
 
 def limitation(problem: Problem, operands: Operands) -> str | None:
@@ -49,9 +51,8 @@ def contract(problem: Problem, operands: Operands) -> Sums:
     arrays = arrays_of(problem, operands)
     if is_empty(problem, arrays):
         return nothing_at_all(problem, arrays)
-    if has_planes(problem, arrays):
-        known = replace(arrays.affinity, smoothing=None)
-        arrays = arrays._replace(affinity=jax.tree.map(jnp.asarray, known))
+    if type(arrays.affinity) in OF_DISTANCE:  # the centres are smoothed already
+        arrays = arrays._replace(affinity=replace(arrays.affinity, smoothing=None))
     elif arrays.affinity is not None:
         arrays = arrays._replace(affinity=_with_its_numbers(problem, arrays))
     return contract_by(Rules(sums_over_taps, sums_over_taps, cotangents), problem, arrays)
@@ -172,7 +173,7 @@ def sums_over_taps(problem: Problem, arrays: Arrays) -> Sums:
     arrays = arrays._replace(centres=bands.whole(arrays.centres), kernel=kernels)
 
     def band(sums: Sums, block: Block) -> tuple[Sums, None]:
-        read = read_band(problem, bands, arrays, block.start, block.row)
+        read = read_band(problem, bands, arrays, block.start, block.row, most_planes=_MOST_PLANES)
         own = _sums_of_band(problem, bands, read)
         return jax.tree.map(partial(bands.write_outputs, row=block.row), sums, own), None
 

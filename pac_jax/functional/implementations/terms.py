@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from pac_jax.functional.affinity import Gaussian, Inverse, evaluate_affinity
+from pac_jax.functional.affinity import OF_DISTANCE, evaluate_affinity
 from pac_jax.functional.implementations.bands import Bands
 from pac_jax.functional.implementations.groups import taps_from_groups, taps_of_groups
 from pac_jax.functional.implementations.products import (
@@ -22,20 +22,19 @@ from pac_jax.functional.implementations.products import (
 )
 from pac_jax.functional.problem import Problem
 
-_MOST_PLANES = 8
-
 
 class Samples(NamedTuple):
     """What is read at every tap.
 
     Attributes:
         inputs: (N, *size, C).
-        neighbours: (N, *size, G), None where the affinity is given.
+        neighbours: (N, *size, G), None where the affinity is given. Of a band and at a tap it may be
+            a list of the channels, (N, *size) each: see `read_band`.
         mask: (N or 1, *size, 1), None unless the denominator is wanted.
     """
 
     inputs: jax.Array
-    neighbours: jax.Array | None
+    neighbours: Any
     mask: jax.Array | None
 
 
@@ -48,7 +47,7 @@ class Arrays(NamedTuple):
         samples: of the whole, of the band's region, or those that the tap meets.
         centres: the guide at the outputs, or the given affinity. Of the whole (N, *output_size, G)
             and (N, *output_size, T, 1 or C), of a band (N, *size, *spread, ...), for a tap of a group
-            (N, *size, phases, G) and (phases, N, *size, 1 or C).
+            (N, *size, phases, G), or a list of its channels, and (phases, N, *size, 1 or C).
         kernel: (*window, C / groups, D), or (*window,) for pooling; of a band what
             `kernels_of_groups` gives; for a tap of a group (phases, ...).
         affinity: a function and a pytree, None where the affinity is given.
@@ -70,27 +69,25 @@ def bands_of(problem: Problem, arrays: Arrays) -> Bands:
     return Bands(problem.geometry, len(inputs), inputs.shape[-1], features, guide)
 
 
-def has_planes(problem: Problem, arrays: Arrays) -> bool:
-    """Whether a band's guide is a list of its channels, one array each.
+def read_band(
+    problem: Problem,
+    bands: Bands,
+    arrays: Arrays,
+    start: jax.Array,
+    row: jax.Array,
+    *,
+    most_planes: int,
+) -> Arrays:
+    """What a band reads, a guide of at most so many channels as a list of them.
 
     Squared distances are then sums of arrays of one shape, which XLA computes together with all that
-    comes before and after, and in vector registers; over a last axis of channels it takes several
-    times as long. Affinities that are not known by their distance need that axis.
+    comes before and after, in vector registers; over a last axis of channels it takes several times
+    as long. Only affinities of a squared distance can do without that axis.
     """
-    return (
-        type(arrays.affinity) in (Gaussian, Inverse)
-        and not problem.channel_wise
-        and arrays.centres.shape[-1] <= _MOST_PLANES
-    )
-
-
-def read_band(
-    problem: Problem, bands: Bands, arrays: Arrays, start: jax.Array, row: jax.Array
-) -> Arrays:
-    """What a band reads."""
     samples = jax.tree.map(partial(bands.read, start=start), arrays.samples)
     centres = bands.read_outputs(arrays.centres, row)
-    if has_planes(problem, arrays):
+    of_distance = type(arrays.affinity) in OF_DISTANCE and not problem.channel_wise
+    if of_distance and centres.shape[-1] <= most_planes:
         samples = samples._replace(neighbours=_planes(samples.neighbours))
     return arrays._replace(samples=samples, centres=centres)
 
@@ -154,7 +151,7 @@ def weighted(problem: Problem, arrays: Arrays, inputs: jax.Array) -> Sums:
 
 
 def centres_of_groups(bands: Bands, arrays: Arrays) -> list:
-    """Of a band for every group: (N, *size, phases, G); if given (T, phases, N, *size, 1 or C)."""
+    """Of a band for every group: see `Arrays`; if given (T, phases, N, *size, 1 or C)."""
     if arrays.affinity is None:
         return _given_taps(bands, arrays.centres)
     own = [group.own(arrays.centres) for group in bands.groups]
