@@ -168,6 +168,10 @@ class Inverse(_SmoothedAffinity):
         return alpha + squared ** (exponent / 2)
 
 
+# Those that are functions of a squared distance: they have `of_difference` and `of_squared`.
+OF_DISTANCE = (Gaussian, Inverse)
+
+
 def evaluate_affinity(
     affinity: Affinity,
     neighbour: jax.Array,

@@ -134,6 +134,30 @@ def test_taps_in_bands(operator, size, guide_size, strides, monkeypatch):
     chex.assert_trees_all_close(gradient, value_and_gradient("patches")[0], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("channels", [1, 8, 9, 16, 17])
+def test_guides_of_any_number_of_channels(channels):
+    """'taps' takes few channels one by one, in the reverse pass fewer than in the forward pass."""
+    rng = np.random.default_rng(channels)
+    arrays = {
+        "inputs": rng.standard_normal((1, 3, 4, 2)),
+        "guide": rng.standard_normal((1, 6, 8, channels)) / channels,
+        "kernel": rng.standard_normal((3, 3, 2, 3)),
+    }
+    geometry = {"strides": 2, "padding": "SAME", "dilation": 1}
+    kernel = cases.Kernel("asymmetric", exponent=1.5)
+    case = cases.Case("conv_transpose", (3, 3), arrays, geometry, {}, kernel)
+
+    def value_and_gradient(implementation):
+        def loss(arrays):
+            output = case.call(arrays, implementation=implementation)
+            return jax.numpy.sum(jax.numpy.sin(output)), output
+
+        return jax.jit(jax.grad(loss, has_aux=True))(arrays)
+
+    found, expected = value_and_gradient("taps"), value_and_gradient("patches")
+    chex.assert_trees_all_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize(
     "options",
     [

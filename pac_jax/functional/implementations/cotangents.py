@@ -23,14 +23,18 @@ from pac_jax.functional.implementations.loops import scan_or_step
 from pac_jax.functional.implementations.products import Sums
 from pac_jax.functional.implementations.terms import (
     Arrays,
+    add_band,
     bands_of,
     centres_from_groups,
     centres_of_groups,
     corner,
     met_samples,
+    read_band,
     terms,
 )
 from pac_jax.functional.problem import Problem
+
+_MOST_PLANES = 8  # fewer than in the forward pass: each has a cotangent to be added up
 
 
 @dataclass(frozen=True)
@@ -87,14 +91,13 @@ def cotangents(problem: Problem, asked: Asked, arrays: Arrays, sums: Sums) -> Ar
 
     def band(total: Arrays, block: Block) -> tuple[Arrays, None]:
         start, row, done = block
-        samples = jax.tree.map(partial(bands.read, start=start), arrays.samples)
-        read = arrays._replace(samples=samples, centres=bands.read_outputs(centres, row))
+        read = read_band(problem, bands, arrays, start, row, most_planes=_MOST_PLANES)
         new = jax.tree.map(
             lambda sum: _new_rows(bands, bands.read_outputs(sum, row), done), cotangent
         )
         own = _of_band(problem, asked, bands, read, new, total)
         return own._replace(
-            samples=jax.tree.map(partial(bands.add, start=start), total.samples, own.samples),
+            samples=add_band(bands, total.samples, own.samples, start),
             centres=jax.tree.map(partial(bands.add_outputs, row=row), total.centres, own.centres),
         ), None
 
@@ -193,6 +196,7 @@ def _add_met(bands: Bands, offset: jax.Array, total: jax.Array, met: jax.Array) 
     """Add to the region's samples that a tap meets."""
     start = corner(offset, total.ndim)
     zero = jnp.zeros((), met.dtype)
-    spread = lax.pad(met, zero, [(0, 0, 0), *((0, 0, s - 1) for s in bands.step), (0, 0, 0)])
+    rest = [(0, 0, 0)] * (met.ndim - 1 - len(bands.step))
+    spread = lax.pad(met, zero, [(0, 0, 0), *((0, 0, s - 1) for s in bands.step), *rest])
     spread += lax.dynamic_slice(total, start, spread.shape)
     return lax.dynamic_update_slice(total, spread, start)

@@ -15,7 +15,7 @@ from jax import lax
 from jax.dtypes import canonicalize_dtype
 from jax.typing import DTypeLike
 
-from pac_jax.functional.affinity import Gaussian, Inverse
+from pac_jax.functional.affinity import OF_DISTANCE
 from pac_jax.functional.arguments import at_least_float32
 from pac_jax.functional.implementations.cotangents import Asked, cotangents
 from pac_jax.functional.implementations.products import Sums
@@ -73,7 +73,7 @@ def limitation_of(problem: Problem, operands: Operands, *, is_compiled: bool) ->
     guided_by = operands.guided_by
     if not isinstance(guided_by, GuideFeatures):
         return "the affinity is given, and it computes its own from a guide"
-    if type(guided_by.affinity) not in (Gaussian, Inverse):
+    if type(guided_by.affinity) not in OF_DISTANCE:
         name = type(guided_by.affinity).__name__
         return f"the affinity is a {name}, and it knows Gaussian and Inverse alone"
     if problem.feature_group_count not in (None, 1):
@@ -109,7 +109,7 @@ def dtype_of_numerator(problem: Problem, operands: Operands) -> jnp.dtype:
 
 def numbers_and_structure(affinity: Any, dtype: DTypeLike) -> tuple[jax.Array | None, Any]:
     """An affinity's numbers (numbers,), None where it has none, and its structure without smoothing."""
-    assert isinstance(affinity, Gaussian | Inverse)  # as `limitation_of` says
+    assert isinstance(affinity, OF_DISTANCE)  # as `limitation_of` says
     numbers, structure = jax.tree.flatten(replace(affinity, smoothing=None))
     if not numbers:
         return None, structure

@@ -7,6 +7,7 @@ and taps alike (see `cotangents`). So neither's memory grows with the window.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from pac_jax.functional.affinity import Affinity
+from pac_jax.functional.affinity import OF_DISTANCE, Affinity
 from pac_jax.functional.implementations.bands import Bands, Block
 from pac_jax.functional.implementations.cotangents import Asked, cotangents
 from pac_jax.functional.implementations.groups import Group, kernels_of_groups
@@ -27,11 +28,15 @@ from pac_jax.functional.implementations.terms import (
     centres_of_groups,
     inputs_times_kernel,
     met_samples,
+    read_band,
     terms,
     weighted,
 )
 from pac_jax.functional.linear_map import linear_map
 from pac_jax.functional.problem import GuideFeatures, Operands, Problem
+
+# Each channel of the guide is an array of its own up to so many: then the compiler needs too long.
+_MOST_PLANES = 16
 
 
 def limitation(problem: Problem, operands: Operands) -> str | None:
@@ -46,7 +51,9 @@ def contract(problem: Problem, operands: Operands) -> Sums:
     arrays = arrays_of(problem, operands)
     if is_empty(problem, arrays):
         return nothing_at_all(problem, arrays)
-    if arrays.affinity is not None:
+    if type(arrays.affinity) in OF_DISTANCE:  # the centres are smoothed already
+        arrays = arrays._replace(affinity=replace(arrays.affinity, smoothing=None))
+    elif arrays.affinity is not None:
         arrays = arrays._replace(affinity=_with_its_numbers(problem, arrays))
     return contract_by(Rules(sums_over_taps, sums_over_taps, cotangents), problem, arrays)
 
@@ -160,20 +167,16 @@ def _transposed_change(
 def sums_over_taps(problem: Problem, arrays: Arrays) -> Sums:
     """The two sums, band after band."""
     bands = bands_of(problem, arrays)
-    centres = bands.whole(arrays.centres)
     kernels = kernels_of_groups(arrays.kernel, bands.groups)
+    size = bands.whole_size
+    zero = zeros(problem, arrays.samples.inputs, arrays.kernel, (bands.batch, *size))
+    arrays = arrays._replace(centres=bands.whole(arrays.centres), kernel=kernels)
 
     def band(sums: Sums, block: Block) -> tuple[Sums, None]:
-        read = arrays._replace(
-            samples=jax.tree.map(partial(bands.read, start=block.start), arrays.samples),
-            centres=bands.read_outputs(centres, block.row),
-            kernel=kernels,
-        )
+        read = read_band(problem, bands, arrays, block.start, block.row, most_planes=_MOST_PLANES)
         own = _sums_of_band(problem, bands, read)
         return jax.tree.map(partial(bands.write_outputs, row=block.row), sums, own), None
 
-    size = bands.whole_size
-    zero = zeros(problem, arrays.samples.inputs, arrays.kernel, (bands.batch, *size))
     sums, _ = scan_or_step(jax.checkpoint(band), zero, bands.blocks())
     return jax.tree.map(bands.crop, sums)
 

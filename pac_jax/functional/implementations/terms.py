@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from pac_jax.functional.affinity import evaluate_affinity
+from pac_jax.functional.affinity import OF_DISTANCE, evaluate_affinity
 from pac_jax.functional.implementations.bands import Bands
 from pac_jax.functional.implementations.groups import taps_from_groups, taps_of_groups
 from pac_jax.functional.implementations.products import (
@@ -28,12 +28,13 @@ class Samples(NamedTuple):
 
     Attributes:
         inputs: (N, *size, C).
-        neighbours: (N, *size, G), None where the affinity is given.
+        neighbours: (N, *size, G), None where the affinity is given. Of a band and at a tap it may be
+            a list of the channels, (N, *size) each: see `read_band`.
         mask: (N or 1, *size, 1), None unless the denominator is wanted.
     """
 
     inputs: jax.Array
-    neighbours: jax.Array | None
+    neighbours: Any
     mask: jax.Array | None
 
 
@@ -46,7 +47,7 @@ class Arrays(NamedTuple):
         samples: of the whole, of the band's region, or those that the tap meets.
         centres: the guide at the outputs, or the given affinity. Of the whole (N, *output_size, G)
             and (N, *output_size, T, 1 or C), of a band (N, *size, *spread, ...), for a tap of a group
-            (N, *size, phases, G) and (phases, N, *size, 1 or C).
+            (N, *size, phases, G), or a list of its channels, and (phases, N, *size, 1 or C).
         kernel: (*window, C / groups, D), or (*window,) for pooling; of a band what
             `kernels_of_groups` gives; for a tap of a group (phases, ...).
         affinity: a function and a pytree, None where the affinity is given.
@@ -66,6 +67,40 @@ def bands_of(problem: Problem, arrays: Arrays) -> Bands:
     features = num_features(problem, inputs, arrays.kernel)
     guide = math.prod(arrays.centres.shape[1 + n :])
     return Bands(problem.geometry, len(inputs), inputs.shape[-1], features, guide)
+
+
+def read_band(
+    problem: Problem,
+    bands: Bands,
+    arrays: Arrays,
+    start: jax.Array,
+    row: jax.Array,
+    *,
+    most_planes: int,
+) -> Arrays:
+    """What a band reads, a guide of at most so many channels as a list of them.
+
+    Squared distances are then sums of arrays of one shape, which XLA computes together with all that
+    comes before and after, in vector registers; over a last axis of channels it takes several times
+    as long. Only affinities of a squared distance can do without that axis.
+    """
+    samples = jax.tree.map(partial(bands.read, start=start), arrays.samples)
+    centres = bands.read_outputs(arrays.centres, row)
+    of_distance = type(arrays.affinity) in OF_DISTANCE and not problem.channel_wise
+    if of_distance and centres.shape[-1] <= most_planes:
+        samples = samples._replace(neighbours=_planes(samples.neighbours))
+    return arrays._replace(samples=samples, centres=centres)
+
+
+def add_band(bands: Bands, total: Samples, own: Samples, start: jax.Array) -> Samples:
+    """Add what is the samples' of a band: the transpose of `read_band`."""
+    if isinstance(own.neighbours, list):
+        own = own._replace(neighbours=jnp.stack(own.neighbours, axis=-1))
+    return jax.tree.map(partial(bands.add, start=start), total, own)
+
+
+def _planes(guide: jax.Array) -> list[jax.Array]:
+    return [guide[..., channel] for channel in range(guide.shape[-1])]
 
 
 def terms(problem: Problem, arrays: Arrays, *, kernel_first: bool = False) -> Sums:
@@ -95,6 +130,13 @@ def weighted(problem: Problem, arrays: Arrays, inputs: jax.Array) -> Sums:
     _, neighbours, mask = arrays.samples
     if neighbours is None:
         weight = jnp.moveaxis(arrays.centres, 0, axis)
+    elif isinstance(neighbours, list):
+        apart = [
+            arrays.affinity.of_difference(jnp.expand_dims(neighbour, axis) - centre)
+            for neighbour, centre in zip(neighbours, arrays.centres, strict=True)
+        ]
+        squared = functools.reduce(jnp.add, [plane * plane for plane in apart])
+        weight = arrays.affinity.of_squared(squared).astype(inputs.dtype)[..., None]
     else:
         neighbours = jnp.expand_dims(neighbours, axis)
         weight = evaluate_affinity(
@@ -108,17 +150,20 @@ def weighted(problem: Problem, arrays: Arrays, inputs: jax.Array) -> Sums:
     return sums, None if mask is None else weight * jnp.expand_dims(mask, axis)
 
 
-def centres_of_groups(bands: Bands, arrays: Arrays) -> list[jax.Array]:
-    """Of a band for every group: (N, *size, phases, G); if given (T, phases, N, *size, 1 or C)."""
+def centres_of_groups(bands: Bands, arrays: Arrays) -> list:
+    """Of a band for every group: see `Arrays`; if given (T, phases, N, *size, 1 or C)."""
     if arrays.affinity is None:
         return _given_taps(bands, arrays.centres)
-    return [group.own(arrays.centres) for group in bands.groups]
+    own = [group.own(arrays.centres) for group in bands.groups]
+    return [_planes(each) for each in own] if isinstance(arrays.samples.neighbours, list) else own
 
 
-def centres_from_groups(bands: Bands, arrays: Arrays, parts: Sequence[jax.Array]) -> jax.Array:
+def centres_from_groups(bands: Bands, arrays: Arrays, parts: Sequence) -> jax.Array:
     """The transpose of `centres_of_groups`."""
     if arrays.affinity is None:
         return _from_given_taps(bands, parts)
+    if isinstance(arrays.samples.neighbours, list):
+        parts = [jnp.stack(planes, axis=-1) for planes in parts]
     of_all = [group.among_all(own) for group, own in zip(bands.groups, parts, strict=True)]
     return functools.reduce(jnp.add, of_all)
 
