@@ -33,6 +33,9 @@ class Affinity(Protocol):
     per spatial dimension) asks for a smoothed centre; an affinity without it gets the guide itself.
     For channel-wise pooling G is 1 and the channel is one of the leading dimensions.
 
+    A method `resolved()` gives the affinity that this one stands for, which is used in its place: so
+    a module that holds a `Gaussian`'s or an `Inverse`'s numbers is as fast as these.
+
     Hashing decides what is compiled anew: a callable that is no pytree is a static argument, so a
     lambda written inside a loop compiles once per iteration. Define it once outside.
 

@@ -58,8 +58,10 @@ def on_outputs(geometry: Geometry) -> GuideReading:
 
 
 def callable_pytree(affinity: Affinity) -> Affinity:
-    """The affinity as a pytree: what is none becomes a static callable."""
+    """The affinity that this one stands for, as a pytree: what is none becomes a static callable."""
     arguments.check_affinity(affinity)
+    if callable(resolved := getattr(affinity, "resolved", None)):
+        affinity = resolved()
     if jax.tree_util.all_leaves([affinity]):
         return jax.tree_util.Partial(affinity)
     return affinity

@@ -49,7 +49,11 @@ class GaussianAffinity(nnx.Module):
 
     def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array:
         """Weigh a neighbour's guide features (..., G) against a centre's: (...)."""
-        return Gaussian()(neighbour, centre)
+        return self.resolved()(neighbour, centre)
+
+    def resolved(self) -> Gaussian:
+        """The affinity with today's filter."""
+        return Gaussian(self.smoothing[...])
 
 
 class InverseAffinity(nnx.Module):
@@ -116,8 +120,12 @@ class InverseAffinity(nnx.Module):
 
     def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array:
         """Weigh a neighbour's guide features (..., G) against a centre's: (...)."""
-        inverse = Inverse(_value(self.alpha), _value(self.exponent), self.asymmetric)
-        return inverse(neighbour, centre)
+        return self.resolved()(neighbour, centre)
+
+    def resolved(self) -> Inverse:
+        """The affinity with today's numbers."""
+        alpha, exponent, smoothing = map(_value, (self.alpha, self.exponent, self.smoothing))
+        return Inverse(alpha, exponent, self.asymmetric, smoothing)
 
 
 def _starting_filter(smoothing: str | ArrayLike | None, dtype: DTypeLike) -> jax.Array:

@@ -48,14 +48,14 @@ class ConstantAffinity(nnx.Module):
 
     def __call__(self, neighbour: jax.Array, centre: jax.Array, /) -> jax.Array:
         """Weigh a neighbour's guide features (..., G) against a centre's: (...)."""
-        return self.restored()(neighbour, centre)
+        return self.resolved()(neighbour, centre)
 
     @property
     def smoothing(self) -> Any:
         """The smoothing that the affinity asks for."""
-        return getattr(self.restored(), "smoothing", None)
+        return getattr(self.resolved(), "smoothing", None)
 
-    def restored(self) -> Affinity:
+    def resolved(self) -> Affinity:
         """The affinity as it was given."""
         numbers = [number[...] for number in self.numbers]
         return jax.tree_util.tree_unflatten(self.structure, numbers)

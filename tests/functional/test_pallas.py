@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 import pac_jax
 from experiments.benchmarks.workloads import WORKLOADS, Operands, apply_pac
 from pac_jax.functional.geometry import conv_geometry, transpose_geometry
 from pac_jax.functional.implementations import IMPLEMENTATIONS, fusing
 from pac_jax.functional.implementations.pallas_triton import tiles, walks
+from pac_jax.nn import InverseAffinity
 from tests.functional import cases
 
 
@@ -224,6 +226,26 @@ def test_the_grid_that_it_runs_is_the_expected_one():
                 pass
     assert found == expected
     assert len(found) > 20
+
+
+def test_learned_affinities_of_layers(x64):
+    """A module stands for the affinity whose numbers it holds."""
+    affinity = InverseAffinity(0.3, 0.7, param_dtype=jnp.float64)
+    inputs, guide, kernel = arrays(
+        np.random.default_rng(4), (1, 4, 5, 2), (1, 4, 5, 3), (3, 3, 2, 2)
+    )
+    graph, numbers = nnx.split(affinity)
+
+    def gradient(implementation):
+        def loss(numbers):
+            options = {"affinity": nnx.merge(graph, numbers), "implementation": implementation}
+            return jnp.sum(jnp.sin(pac_jax.pac_conv(inputs, guide, kernel, **options)))
+
+        return jax.tree.leaves(jax.grad(loss)(numbers))
+
+    found = gradient("pallas")
+    assert len(found) == 2
+    np.testing.assert_allclose(found, gradient("patches"), rtol=1e-11)
 
 
 LIMITS = {
