@@ -56,7 +56,7 @@ def _loss(config: Config, graph: nnx.GraphDef, rest: nnx.State) -> Loss:
     def loss(parameters: nnx.State, batch: Batch, setting: None) -> jax.Array:
         model = nnx.merge(graph, learned(config, parameters), rest)
         scores = model(batch.images, **_randomness(config, batch))
-        return cross_entropy(scores, batch.labels, config.label_set.void)
+        return cross_entropy(scores / config.temperature, batch.labels, config.label_set.void)
 
     return loss
 

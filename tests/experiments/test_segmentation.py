@@ -211,6 +211,24 @@ def test_the_first_stage_trains_the_crf_alone(whole, quick):
     chex.assert_trees_all_equal(nnx.state(saved.model), nnx.state(model))
 
 
+def test_a_temperature_divides_the_scores_of_the_loss(whole, quick):
+    folder, start, _ = whole
+    config = dataclasses.replace(TINY, start_from="first", learning_rate=1e-9, temperature=4.0)
+    train(config, folder.parent / "tempered", console=quiet())
+    pairs = training_set(config, None, folder.parent / "scenes")
+    losses = []
+    for step in range(2):
+        batch = batch_at(config, pairs, step)
+        scores = np.asarray(start(batch.images), np.float64) / 4
+        logs = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+        labels = np.asarray(batch.labels)
+        kept = np.take_along_axis(logs, np.where(labels < 5, labels, 0)[..., None], -1)[..., 0]
+        losses.append(-kept[labels != config.label_set.void].mean())
+    row = log.read(folder.parent / "tempered" / "log.csv")[0]
+    assert row.step == 2
+    np.testing.assert_allclose(row.loss, np.mean(losses), rtol=1e-5)
+
+
 def test_a_run_goes_on_with_swapped_layers_and_a_new_crf(whole, quick):
     folder, start, _ = whole
     config = dataclasses.replace(TINY, swap=True, start_from="first", learning_rate=1e-9)
@@ -276,6 +294,8 @@ def test_pydensecrf_is_asked_for_by_name(monkeypatch):
         (["--steps", "0"], "steps is 0"),
         (["--smallest-scale", "2"], "smallest_scale is 2.0 and largest_scale 1.5"),
         (["--brightness", "-1"], "brightness is -1.0"),
+        (["--temperature", "0"], "temperature is 0.0"),
+        (["--temperature", "inf"], "temperature is inf"),
         (["--data", "/nowhere"], "there is no folder /nowhere"),
     ],
 )
