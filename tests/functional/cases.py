@@ -21,6 +21,11 @@ SMOOTHINGS = ("none", "gaussian", "array")
 AFFINITIES = ("gaussian", "inverse", "asymmetric", "user")
 
 
+# The implementations that have no limits: what they compute for any case is compared. (Those that have
+# limits take the tests that run for every implementation.)
+UNLIMITED = ("taps", "shifts", "patches")
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One affinity for both sides: the library's object and the oracle's function."""
