@@ -15,6 +15,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 Arrays = Sequence[jax.Array]
+Shapes = tuple[jax.core.ShapedArray, ...]
 
 
 def linear_map(
@@ -22,6 +23,7 @@ def linear_map(
     transpose: Callable[[Arrays, Arrays], Arrays],
     operands: Arrays,
     tangents: Arrays,
+    results: Sequence[Any],
 ) -> list[jax.Array]:
     """Evaluate `function(operands, tangents)`, which is linear in the tangents.
 
@@ -30,35 +32,49 @@ def linear_map(
         transpose: `transpose(operands, cotangents)` gives one cotangent per tangent.
         operands: what the map depends on otherwise.
         tangents: what it is linear in.
+        results: anything of the shapes and types that the function's arrays have. (To find them out
+            would be to trace the function, which takes longer than the rest.)
 
     Returns:
         The arrays that the function gives.
     """
     return _linear_map.bind(
-        *operands, *tangents, function=function, transpose=transpose, split=len(operands)
+        *operands,
+        *tangents,
+        function=function,
+        transpose=transpose,
+        split=len(operands),
+        shapes=tuple(jax.core.ShapedArray(result.shape, result.dtype) for result in results),
     )
 
 
-def _evaluate(*arrays: jax.Array, function: Callable, transpose: Callable, split: int) -> list:
-    del transpose
+def _evaluate(
+    *arrays: jax.Array, function: Callable, transpose: Callable, split: int, shapes: Shapes
+) -> list:
+    del transpose, shapes
     return list(function(list(arrays[:split]), list(arrays[split:])))
 
 
-def _shapes(*shapes: Any, **parameters: Any) -> list:
-    structs = [jax.ShapeDtypeStruct(shape.shape, shape.dtype) for shape in shapes]
-    results = jax.eval_shape(partial(_evaluate, **parameters), *structs)
-    return [jax.core.ShapedArray(result.shape, result.dtype) for result in results]
+def _shapes(*arrays: Any, shapes: Shapes, **parameters: Any) -> list:
+    del arrays, parameters
+    return list(shapes)
 
 
 def _differentiate(
-    arrays: Sequence, changes: Sequence, *, function: Callable, transpose: Callable, split: int
+    arrays: Sequence,
+    changes: Sequence,
+    *,
+    function: Callable,
+    transpose: Callable,
+    split: int,
+    shapes: Shapes,
 ) -> tuple:
     operands, tangents = list(arrays[:split]), list(arrays[split:])
-    results = linear_map(function, transpose, operands, tangents)
+    results = linear_map(function, transpose, operands, tangents, shapes)
     parts = []
     if any(not isinstance(change, ad.Zero) for change in changes[split:]):
         of_tangents = [ad.instantiate_zeros(change) for change in changes[split:]]
-        parts.append(linear_map(function, transpose, operands, of_tangents))
+        parts.append(linear_map(function, transpose, operands, of_tangents, shapes))
     if any(not isinstance(change, ad.Zero) for change in changes[:split]):
         of_operands = [ad.instantiate_zeros(change) for change in changes[:split]]
         evaluate = partial(_evaluate_operands, function, tangents)
@@ -71,9 +87,14 @@ def _evaluate_operands(function: Callable, tangents: list, operands: list) -> li
 
 
 def _transpose(
-    cotangents: Sequence, *arrays: Any, function: Callable, transpose: Callable, split: int
+    cotangents: Sequence,
+    *arrays: Any,
+    function: Callable,
+    transpose: Callable,
+    split: int,
+    shapes: Shapes,
 ) -> list:
-    del function
+    del function, shapes
     cotangents = [ad.instantiate_zeros(cotangent) for cotangent in cotangents]
     results = transpose(list(arrays[:split]), cotangents)
     asked = [ad.is_undefined_primal(tangent) for tangent in arrays[split:]]
@@ -83,7 +104,13 @@ def _transpose(
 
 
 def _batch(
-    arrays: Sequence, axes: Sequence, *, function: Callable, transpose: Callable, split: int
+    arrays: Sequence,
+    axes: Sequence,
+    *,
+    function: Callable,
+    transpose: Callable,
+    split: int,
+    shapes: Shapes,
 ) -> tuple:
     (size,) = {a.shape[x] for a, x in zip(arrays, axes, strict=True) if x is not None}
     # Every tangent gets the axis, so that every cotangent has it.
@@ -97,6 +124,7 @@ def _batch(
         jax.vmap(transpose, (of_operands, 0)),
         moved[:split],
         moved[split:],
+        [jax.ShapeDtypeStruct((size, *shape.shape), shape.dtype) for shape in shapes],
     )
     return results, [0] * len(results)
 

@@ -21,7 +21,7 @@ def scaled(a, x):
     def transpose(operands, cotangents):
         return [2 * jnp.sin(operands[0]) * (cotangents[0] + cotangents[1])]
 
-    return linear_map(function, transpose, [a], [x])
+    return linear_map(function, transpose, [a], [x], [x, x[0]])
 
 
 def test_value_and_forward_mode_are_the_function():

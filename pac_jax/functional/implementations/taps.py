@@ -127,17 +127,18 @@ def contract_by(rules: Rules, problem: Problem, arrays: Arrays) -> Sums:
 def _contract_jvp(
     rules: Rules, problem: Problem, primals: tuple, tangents: tuple
 ) -> tuple[Sums, Sums]:
-    leaves, tree = jax.tree.flatten(primals[0])
+    leaves, of_leaves = jax.tree.flatten(primals[0])
     changes = jax.tree.leaves(tangents[0])
-    asked = Asked(tree, tuple(not isinstance(change, SymbolicZero) for change in changes))
+    asked = Asked(of_leaves, tuple(not isinstance(change, SymbolicZero) for change in changes))
+    sums, tree = jax.tree.flatten(contract_by(rules, problem, primals[0]))
     change = linear_map(
         partial(_change, rules, problem, asked),
         partial(_transposed_change, rules, problem, asked),
         leaves,
         asked.of(changes),
+        sums,
     )
-    sums = contract_by(rules, problem, primals[0])
-    return sums, jax.tree.unflatten(jax.tree.structure(sums), change)
+    return jax.tree.unflatten(tree, sums), jax.tree.unflatten(tree, change)
 
 
 def _change(
