@@ -23,8 +23,9 @@ class Bar:
     """
 
     def __init__(self, console: Console, steps: int, first_step: int):
-        self._console, self._steps, self._first_step = console, steps, first_step
-        self._start = self._last_line = time.perf_counter()
+        self._console, self._steps = console, steps
+        self._last_line = time.perf_counter()
+        self._started: tuple[float, int] | None = None
         self._metrics = ""
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -53,6 +54,8 @@ class Bar:
 
     def advance(self, step: int) -> None:
         """Note that `step` updates have been handed to the device."""
+        if self._started is None:  # data were prepared and the update compiled before
+            self._started = time.perf_counter(), step
         self._progress.update(self._task, completed=step)
 
     def show(self, row: Row) -> None:
@@ -65,6 +68,6 @@ class Bar:
         due = now - self._last_line > _SECONDS_BETWEEN_LINES or row.step == self._steps
         if not self._console.is_terminal and due:
             self._last_line = now
-            rate = (now - self._start) / max(row.step - self._first_step, 1)
-            left = (self._steps - row.step) * rate / 60
+            start, first = self._started or (now, row.step)
+            left = (self._steps - row.step) * (now - start) / max(row.step - first, 1) / 60
             self._console.print(f"{row.step}/{self._steps} {figures}, {left:.0f} min left")

@@ -29,7 +29,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from experiments.joint_upsampling import __main__ as program
 from experiments.joint_upsampling.networks import build
 from experiments.joint_upsampling.train import train
-from experiments.training import log, run_folder
+from experiments.training import log, progress, run_folder
 from experiments.training.errors import RunError
 from experiments.training.progress import Bar
 
@@ -243,6 +243,16 @@ def test_without_a_terminal_lines_say_the_same():
     assert output.getvalue() == (
         "20/20 loss 0.25000 rmse 0.0125 bicubic_rmse 0.0500 31.5 images/s, 0 min left\n"
     )
+
+
+def test_time_left_counts_from_the_first_update(monkeypatch):
+    clock = iter([0.0, 1000.0, 1060.0])  # made, after data and compiling, at the row
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(clock))
+    output = io.StringIO()
+    bar = Bar(Console(file=output, width=150), 61, 0)
+    bar.advance(1)
+    bar.show(log.Row(31, 0.5, 1e-3, {}, 31.5))
+    assert output.getvalue() == "31/61 loss 0.50000 31.5 images/s, 1 min left\n"
 
 
 def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, capsys):
