@@ -12,7 +12,7 @@ images of CamVid's `val` (docs/segmentation.md):
     small_camvid_longer          785 s    60.1 %
     small_camvid_swap           1020 s    60.2 %
     small_camvid_crf             289 s    61.8 %
-    small_camvid_swap_crf        130 s    (not measured yet)
+    small_camvid_swap_crf        130 s    62.0 %
 """
 
 import dataclasses
