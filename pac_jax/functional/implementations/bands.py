@@ -19,7 +19,7 @@ from pac_jax.functional.implementations.phases import merge_phases, split_phases
 # amortise the start of each step's handful of kernels; experiments/benchmarks measures both.
 _BAND_NUMBERS = 1 << 21
 # But no more than this share of all numbers of inputs, guide and outputs: small calls need little.
-_BAND_SHARE = 0.3
+_BAND_SHARE = 0.25
 # So many taps are one step of a loop, if they divide the number of taps: their terms are added up in
 # one pass over memory. The more, the longer it compiles. Several phases of a tap are as good.
 _STEP_TAPS = 7
