@@ -59,7 +59,8 @@ examples:
 files read:     depth .png .npy .npz .exr .pfm .tif .pgm, flow .flo .png (KITTI) .npy .npz .exr
                 .pfm, labels .png .npy .npz, photographs whatever Pillow reads
 files written:  depth .png (16 bit) .npy .exr .pfm, flow .flo .png (KITTI) .npy .exr .pfm,
-                labels .png .npy
+                labels .png .npy; what edges overshoot is clipped to what a PNG holds, 1 to 65535
+                (0 is a hole)
 exit codes:     0 done, 2 wrong input (one line says what), 130 interrupted; files are written whole
                 or not at all
 
