@@ -53,6 +53,8 @@ __all__ = [
     "upsample",
 ]
 
+__version__ = "0.1.0"
+
 # Imported when first used: `pac-jax --help`, and whoever reads a file, need not wait for JAX.
 _MODULES = ("convert", "crf", "files", "filters", "models", "nn", "pretrained")
 _HOMES = {
