@@ -53,6 +53,8 @@ __all__ = [
     "upsample",
 ]
 
+__version__ = "0.1.0"
+
 # Imported when first used: `pac-jax --help`, and whoever reads a file, need not wait for JAX.
 _MODULES = ("convert", "crf", "files", "filters", "models", "nn", "pretrained")
 _HOMES = {
@@ -85,4 +87,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

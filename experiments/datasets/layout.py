@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from experiments.training.errors import RunError
+
 __all__ = ["LayoutError", "require_folder"]
 
 
-class LayoutError(ValueError):
+class LayoutError(RunError, ValueError):
     """A folder is not laid out as its data set is; the line says what is wrong and what is expected."""
 
     def __init__(self, folder: Path, wrong: str, layout: str) -> None:

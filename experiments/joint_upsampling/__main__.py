@@ -32,7 +32,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.joint_upsampling", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--config", choices=CONFIGS, default="lite_x4", help="default: lite_x4")
+    parser.add_argument(
+        "--config",
+        choices=CONFIGS,
+        default="lite_x4",
+        metavar="NAME",
+        help=f"default: lite_x4; one of {', '.join(CONFIGS)}",
+    )
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/CONFIG)")
     parser.add_argument("--data", type=Path, help="folder of further real images, see benchmark")
     parser.add_argument("--train-only", action="store_true", help="leave out the real images")

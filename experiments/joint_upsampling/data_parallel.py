@@ -86,7 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m experiments.joint_upsampling.data_parallel",
         description=__doc__.splitlines()[0],
     )
-    parser.add_argument("--config", choices=CONFIGS, default="smoke", help="default: smoke")
+    parser.add_argument(
+        "--config",
+        choices=CONFIGS,
+        default="smoke",
+        metavar="NAME",
+        help=f"default: smoke; one of {', '.join(CONFIGS)}",
+    )
     parser.add_argument("--out", type=Path, required=True, help="the weights, .npz")
     parser.add_argument("--coordinator", metavar="HOST:PORT", help="of process 0")
     parser.add_argument("--processes", type=int, default=1, help="how many there are (default: 1)")

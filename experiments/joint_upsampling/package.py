@@ -40,8 +40,9 @@ _FAILURES = {
 - Measured noise is kept: what the samples say is taken for true (`pac_upsampler`), or for
   nearly so. Smooth a noisy sensor's map beforehand.
 - Map and photograph need to lie on each other; an offset of a pixel of the photograph is too much.
-- Values are interpolated, not extrapolated: details smaller than a low-resolution pixel that the
-  photograph does not show are lost.""",
+- Details smaller than a low-resolution pixel that the photograph does not show are lost.
+- At edges `pac_upsampler` may overshoot the map's values, and does so far where the protocol is not
+  the map's: single pixels (nearest neighbour) need `protocol="center"`.""",
     "flow": """\
 - Motion is upsampled, not estimated: what is wrong in the coarse flow is wrong in the fine one.
 - The photograph is the first frame; flow of the second frame needs the second photograph.

@@ -31,7 +31,11 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m experiments.segmentation", description=__doc__.splitlines()[0]
     )
     parser.add_argument(
-        "--config", choices=CONFIGS, default="small_scenes", help="default: small_scenes"
+        "--config",
+        choices=CONFIGS,
+        default="small_scenes",
+        metavar="NAME",
+        help=f"default: small_scenes; one of {', '.join(CONFIGS)}",
     )
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/CONFIG)")
     parser.add_argument(

@@ -2,6 +2,8 @@
 
 import argparse
 import dataclasses
+import inspect
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -62,13 +64,17 @@ Config = TypeVar("Config", bound=Plan)
 
 
 def add_overrides(parser: argparse.ArgumentParser, form: type[Plan]) -> None:
-    """Add one option per field of a configuration, absent unless given."""
+    """Add one option per field of a configuration, absent unless given, and shorten the usage."""
+    parser.usage = "%(prog)s [--config NAME] [--FIELD VALUE ...] [option ...]; see --help"
+    explained = _explanations(form)
+    fields = parser.add_argument_group("fields of the configuration, in place of its own")
     for field in dataclasses.fields(form):
-        parser.add_argument(
+        fields.add_argument(
             "--" + field.name.replace("_", "-"),
             type=_reader(field.default),
             default=argparse.SUPPRESS,
             metavar=_describe(field.default),
+            help=explained[field.name].replace("%", "%%"),
         )
 
 
@@ -79,10 +85,27 @@ def with_overrides(config: Config, arguments: argparse.Namespace) -> Config:
     return dataclasses.replace(config, **given)
 
 
+def _explanations(form: type[Plan]) -> dict[str, str]:
+    """What the docstrings of a configuration's classes say of its fields."""
+    texts: dict[str, str] = {}
+    for owner in form.__mro__:
+        section = inspect.cleandoc(owner.__doc__ or "").partition("Attributes:\n")[2]
+        for name, text in re.findall(r"^    (\w+): (.*(?:\n {8,}.*)*)", section, re.MULTILINE):
+            texts.setdefault(name, " ".join(text.split()))
+    return texts
+
+
 def _reader(default):
     if isinstance(default, tuple):
-        return lambda text: tuple(type(default[0])(part) for part in text.split(","))
+        return lambda text: _items(text, type(default[0]))
     return _boolean if isinstance(default, bool) else type(default)
+
+
+def _items(text: str, kind: type) -> tuple:
+    try:
+        return tuple(kind(part) for part in text.split(",") if text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; it needs {kind.__name__},...") from None
 
 
 def _describe(default: object) -> str:

@@ -39,7 +39,8 @@ def run_jobs(
             if line is None:
                 raise
             failed += 1
-            print(f"pac-jax: {job.target}: {line}", file=sys.stderr)
+            where = "" if line.startswith(f"{job.target}: ") else f"{job.target}: "
+            print(f"pac-jax: {where}{line}", file=sys.stderr)
     print(f"{output}: {len(jobs) - failed} of {len(jobs)} maps in {clock.elapsed():.1f} s")
     return 2 if failed else 0
 

@@ -2,6 +2,8 @@
 
 import argparse
 
+_WIDTH = 120
+
 
 def run(options: argparse.Namespace) -> int:
     """Print the table, or one network's card."""
@@ -19,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
         table.add_column(column, no_wrap=True)
     for column in ("factor", "parameters", "kB"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("score")
+    table.add_column("error on data (protocol; error of interpolation)")
     for name in pretrained.list():
         network = pretrained.describe(name)
         table.add_row(
@@ -30,6 +32,9 @@ def run(options: argparse.Namespace) -> int:
             f"{network.size / 1000:,.0f}",
             network.score,
         )
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a line per network, for grep
+        console.width = _WIDTH
+    console.print(table)
     print("* taken when no --model is given; `pac-jax models NAME` prints the card of one")
     return 0

@@ -2,7 +2,9 @@
 
 import argparse
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import pac_jax
 
 __all__ = ["ALIGNMENTS", "KINDS", "PROTOCOLS", "build_parser"]
 
@@ -59,7 +61,8 @@ examples:
 files read:     depth .png .npy .npz .exr .pfm .tif .pgm, flow .flo .png (KITTI) .npy .npz .exr
                 .pfm, labels .png .npy .npz, photographs whatever Pillow reads
 files written:  depth .png (16 bit) .npy .exr .pfm, flow .flo .png (KITTI) .npy .exr .pfm,
-                labels .png .npy
+                labels .png .npy; what edges overshoot is clipped to what a PNG holds, 1 to 65535
+                (0 is a hole)
 exit codes:     0 done, 2 wrong input (one line says what), 130 interrupted; files are written whole
                 or not at all
 
@@ -114,6 +117,14 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
+    # The signature of argparse has overloads and Any.
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what it does not know here: the main parser would, and name its own help."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command."""
@@ -123,6 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"pac-jax {pac_jax.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, summary: str, epilog: str, description: str | None = None) -> _Parser:

@@ -8,7 +8,7 @@ from flax import nnx
 from jax import lax
 from jax.typing import ArrayLike, DTypeLike
 
-from pac_jax.crf.mean_field import mean_field
+from pac_jax.crf.mean_field import guide_of_each, mean_field
 from pac_jax.crf.terms import PairwiseTerm, TermWeights, Weights, initial_weights
 from pac_jax.functional.affinity import Affinity, Gaussian
 from pac_jax.nn.held import held_affinity
@@ -78,6 +78,8 @@ class PacCRF(nnx.Module):
     ):
         if noise and rngs is None:
             raise ValueError(f"noise is {noise}; it needs rngs")
+        self.classes = classes
+        self.ndim = ndim
         self.terms = tuple(terms)
         self.steps = steps
         self.per_step = per_step
@@ -131,9 +133,14 @@ class PacCRF(nnx.Module):
             ValueError: a shape does not fit; the message says which.
             TypeError: a dtype does not fit.
         """
-        if not isinstance(guides, Sequence):
-            guides = [guides] * len(self.terms)
-        scaled = [own.scaled(guide) for own, guide in zip(self.pairwise, guides, strict=True)]
+        shape = jnp.shape(scores)
+        if len(shape) != self.ndim + 2 or shape[-1] != self.classes:
+            raise ValueError(
+                f"scores have shape {shape}; this layer needs (N, *spatial, classes) with "
+                f"{self.ndim} spatial dimensions and its {self.classes} classes"
+            )
+        each = guide_of_each(guides, len(self.terms))
+        scaled = [own.scaled(guide) for own, guide in zip(self.pairwise, each, strict=True)]
         weights = Weights(self.unary_weight[...], tuple(own.values() for own in self.pairwise))
         return mean_field(
             scores,
@@ -179,6 +186,11 @@ class PairwiseWeights(nnx.Module):
         if self.scale is None or guide is None:
             return guide
         scale = self.scale[...]
+        if jnp.shape(guide)[-1:] != scale.shape:  # one channel would be multiplied to several
+            raise ValueError(
+                f"a guide has shape {jnp.shape(guide)}; this layer needs its guide_features, "
+                f"{len(scale)} channels"
+            )
         return jnp.asarray(guide) * scale.reshape((1,) * (jnp.ndim(guide) - 1) + scale.shape)
 
     def values(self) -> TermWeights:

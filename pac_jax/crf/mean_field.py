@@ -112,18 +112,24 @@ def mean_field(
     return inferred._replace(logits=messages.restore(inferred.logits))
 
 
+def guide_of_each(
+    guides: ArrayLike | Sequence[ArrayLike | None], terms: int
+) -> list[ArrayLike | None]:
+    """One guide per term, from one for all or a sequence."""
+    if not isinstance(guides, Sequence):
+        return [guides] * terms
+    if len(guides) != terms:
+        raise ValueError(f"there are {len(guides)} guides; {terms} terms need one each")
+    return list(guides)
+
+
 def _checked_guides(
     guides: ArrayLike | Sequence[ArrayLike | None],
     terms: Sequence[PairwiseTerm],
     scores: jax.Array,
 ) -> list[jax.Array | None]:
     """One guide per term, of the scores' size."""
-    if isinstance(guides, Sequence):
-        if len(guides) != len(terms):
-            raise ValueError(f"there are {len(guides)} guides; {len(terms)} terms need one each")
-        each = list(guides)
-    else:
-        each = [guides] * len(terms)
+    each = guide_of_each(guides, len(terms))
     checked: list[jax.Array | None] = []
     for number, (term, guide) in enumerate(zip(terms, each, strict=True)):
         if not term.has_affinity:

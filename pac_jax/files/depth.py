@@ -112,7 +112,9 @@ def _to_integers(values: np.ndarray, bits: int) -> np.ndarray:
     if not (rounded.min() >= 0 and rounded.max() <= largest):
         raise ValueError(
             f"depth times scale spans [{values.min():g}, {values.max():g}], a PNG of {bits} bits "
-            f"holds 0 to {largest}; give another scale, or write {_FLOATS}"
+            f"holds 0 to {largest}; "
+            + ("" if rounded.min() < 0 else "give another scale, or ")
+            + f"write {_FLOATS}"
         )
     error = np.abs(rounded - values).max()
     if error > _COARSEST_ROUNDING * values.max():

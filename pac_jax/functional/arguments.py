@@ -101,6 +101,10 @@ def _integer(value: object, name: str, whole: object) -> int:
             return operator.index(value)
     except TypeError:  # an array has __index__, but may be no single integer
         pass
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(
+            f"{name} is traced; it needs integers: static_argnames={name!r} of jax.jit keeps them"
+        )
     raise TypeError(f"{name} is {whole!r}; it needs integers")
 
 

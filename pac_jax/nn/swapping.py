@@ -109,7 +109,9 @@ def hot_swap(
     source = guide if isinstance(guide, str) else _FROM_ARGUMENTS
     if isinstance(guide, str):
         if guide not in modules or not guide:
-            raise ValueError(f"guide is {guide!r}, which is no module; {_some_of(modules)}")
+            raise ValueError(
+                f"guide is {guide!r}, which is no module; there are {_some_of(modules)}"
+            )
         if guide in chosen:
             raise ValueError(f"guide is {guide!r}, a layer to be swapped; give an earlier one")
     report = []
@@ -332,7 +334,9 @@ def _selected(modules: dict[str, tuple[Path, nnx.Module]], select: Select) -> li
     for pattern in select:
         matching = set(fnmatch.filter(modules, pattern))
         if not matching:
-            raise ValueError(f"select has {pattern!r}, which is no module; {_some_of(modules)}")
+            raise ValueError(
+                f"select has {pattern!r}, which is no module; there are {_some_of(modules)}"
+            )
         if not matching & convolutions:
             kind = type(modules[min(matching)][1]).__name__
             raise ValueError(

@@ -94,19 +94,23 @@ def given(
     )
 
 
+def _fits(small: tuple[int, ...], size: tuple[int, int]) -> bool:
+    low, high = sorted(to / n for n, to in zip(small, size, strict=True))
+    return low >= 1 and high <= _LARGEST_STRIDE and high <= _LARGEST_SQUEEZE * low
+
+
 def _check_size(scores: np.ndarray, size: tuple[int, int]) -> None:
-    strides = [to / n for n, to in zip(scores.shape[1:3], size, strict=True)]
-    low, high = min(strides), max(strides)
-    if low >= 1 and high <= _LARGEST_STRIDE and high <= _LARGEST_SQUEEZE * low:
+    if _fits(scores.shape[1:3], size):
         return
+    strides = [to / n for n, to in zip(scores.shape[1:3], size, strict=True)]
     message = (
         f"scores have size {scores.shape[1:3]} and the image {size}, {strides[0]:.3g} and "
         f"{strides[1]:.3g} pixels per score; they need to be as large as the image, or smaller by a "
         f"network's stride, alike in both axes and at most {_LARGEST_STRIDE}"
     )
-    if scores.shape[2:4] == size:
+    if _fits(scores.shape[2:4], size):
         message += "; with classes first, give np.moveaxis(scores, -3, -1)"
-    elif scores.shape[2:0:-1] == size:
+    elif _fits(scores.shape[2:0:-1], size):
         message += "; height and width seem to be swapped"
     raise ValueError(message)
 

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+import pac_jax
 from pac_jax import files, models, pretrained
 from pac_jax.cli import cache
 from pac_jax.cli.clock import Clock
@@ -39,6 +40,13 @@ def test_help_explains_every_option(command, capsys):
     assert all(len(line) <= 100 for line in text.splitlines())
 
 
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as stop:
+        build_parser().parse_args(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"pac-jax {pac_jax.__version__}\n"
+
+
 def test_choices_are_those_of_the_library():
     assert KINDS == pretrained.KINDS
     protocols = pytest.importorskip("pac_jax.models.protocols")
@@ -59,6 +67,7 @@ def test_models_lists_what_ships_and_prints_cards(command):
         described = pretrained.describe(name)
         assert f"x{described.factors[0]} " in rows[name]
         assert f"{described.parameters:,}" in rows[name]
+        assert described.score in rows[name]
     name = pretrained.list()[0]
     code, output, _ = command("models", name)
     assert code == 0

@@ -121,7 +121,7 @@ def test_one_bad_file_does_not_stop_the_others(folder, command, network):
     )
     assert code == 2
     assert len(errors) == 1
-    assert errors[0].startswith("pac-jax: depths/b.png: ")
+    assert errors[0].startswith("pac-jax: depths/b.png: damaged")
     assert "2 of 3 maps" in output
     assert sorted(path.name for path in (folder / "sharp").iterdir()) == ["a.png", "c.png"]
 
@@ -131,3 +131,47 @@ def test_a_file_goes_into_a_folder_under_its_own_name(folder, command, network):
     code, _, _ = command("upsample", "depth.png", "photo.png", "-o", "sharp", "--model", network)
     assert code == 0
     assert [path.name for path in (folder / "sharp").iterdir()] == ["depth.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [
+        ((), [[1, 1, 300, 65535]]),
+        (("--zeros-are-measured",), [[0, 0, 300, 65535]]),
+        (("--scale", "10"), [[1, 2, 3000, 65535]]),
+    ],
+)
+def test_what_edges_overshoot_is_clipped_to_what_a_png_holds(
+    folder, command, network, monkeypatch, options, written
+):
+    overshot = np.array([[-5, 0.2, 300, 70000]], np.float32)
+    monkeypatch.setattr("pac_jax.upsample", lambda *_, **__: overshot)
+    run = ("upsample", "depth.png", "photo.png", "--model", network, *options, "-o")
+    assert command(*run, "s.png")[::2] == (0, [])
+    np.testing.assert_array_equal(files.read_depth("s.png"), written)
+    assert command(*run, "s.npy")[0] == 0  # floats hold what was computed
+    scale = float(options[1]) if "--scale" in options else 1
+    np.testing.assert_allclose(files.read_depth("s.npy"), scale * overshot)
+
+
+@pytest.mark.parametrize(("values", "scale"), [((-3.0, 900.0), 1), ((5.0, 900.0), 100)])
+def test_a_map_that_a_png_cannot_hold_is_refused(
+    folder, command, network, monkeypatch, values, scale
+):
+    monkeypatch.setattr("pac_jax.upsample", lambda target, *_, **__: target)
+    target = np.full((6, 8), values[1], np.float32)
+    target[:3] = values[0]
+    files.write_depth("depth.npy", target)
+    code, _, errors = command("upsample", "depth.npy", "photo.png", "-o", "s.png",
+                              "--model", network, "--scale", scale)  # fmt: skip
+    assert code == 2
+    assert "a PNG of 16 bits holds 0 to 65535" in errors[0]
+
+
+def test_a_map_below_one_is_refused_and_not_raised_to_one(folder, command, network):
+    files.write_depth("depth.npy", np.linspace(0.2, 0.6, 48).reshape(6, 8))
+    code, _, errors = command(
+        "upsample", "depth.npy", "photo.png", "-o", "s.png", "--model", network
+    )
+    assert code == 2
+    assert "would round it to whole numbers" in errors[0]

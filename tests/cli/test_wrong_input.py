@@ -17,6 +17,12 @@ OUT = ("-o", "sharp.png")
         ((), "the following arguments are required: COMMAND; see pac-jax --help"),
         (("sharpen",), "invalid choice: 'sharpen'"),
         (PAIR, "required: -o/--output; see pac-jax upsample --help"),
+        (
+            (*PAIR, *OUT, "--factr", "8"),
+            "pac-jax upsample: unrecognized arguments: --factr 8; see pac-jax upsample --help",
+        ),
+        ((*PAIR, "--hlep"), "pac-jax upsample: the following arguments are required"),
+        (("--hlep", *PAIR, *OUT), "pac-jax: unrecognized arguments: --hlep; see pac-jax --help"),
         ((*PAIR, *OUT, "--factor", "one"), "--factor: 'one'; it needs a number above 1"),
         ((*PAIR, *OUT, "--factor", "0.5"), "--factor: '0.5'; it needs a number above 1"),
         ((*PAIR, *OUT, "--tile", "2.5"), "--tile: '2.5'; it needs a whole number above 0"),

@@ -238,6 +238,22 @@ def test_wrong_arguments_are_named():
         run(jnp.zeros((1, 6, 5, 3), jnp.int32))
 
 
+def test_the_layer_names_what_does_not_fit():
+    scores, guide = random(0, 1, 6, 5, 3), random(1, 1, 6, 5, 2)
+    layer = crf.PacCRF(3, TERMS, guide_features=2)
+    assert layer(scores, guide).shape == scores.shape
+    cases = [
+        (scores[..., :2], guide, r"scores have shape \(1, 6, 5, 2\); .* and its 3 classes"),
+        (scores[0], guide[0], "with 2 spatial dimensions"),
+        (scores, guide[..., :1], r"guide has shape \(1, 6, 5, 1\); .* guide_features, 2 channels"),
+        (scores, jnp.concatenate([guide, guide], -1), "guide_features, 2 channels"),
+        (scores, [guide], "there are 1 guides; 2 terms need one each"),
+    ]
+    for values, guides, message in cases:
+        with pytest.raises(ValueError, match=message):
+            layer(values, guides)
+
+
 @pytest.mark.parametrize("mixing", ["full", "matrix", "potts", "plain"])
 def test_rows_are_the_operators_in_values_and_derivatives(mixing, monkeypatch):
     """Odd sizes, a batch, blur, unequal windows, several bands, learned guides; twice derived."""

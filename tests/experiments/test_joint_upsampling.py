@@ -1,7 +1,9 @@
 """Configurations, networks at their start, batches, and the program from end to end."""
 
 import dataclasses
+import importlib
 import json
+import re
 
 import chex
 import jax.numpy as jnp
@@ -197,3 +199,23 @@ def test_other_folders_are_named(content, message, tmp_path):
         (tmp_path / "config.json").write_text(content)
     with pytest.raises(RunError, match=message):
         recall(tmp_path, Config)
+
+
+@pytest.mark.parametrize("experiment", ["joint_upsampling", "segmentation"])
+def test_help_explains_every_field_and_mistakes_are_short(experiment, capsys):
+    main = importlib.import_module(f"experiments.{experiment}.__main__").main
+    form = importlib.import_module(f"experiments.{experiment}.config").Config
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    options = re.split(r"\n  --", capsys.readouterr().out)
+    for field in dataclasses.fields(form):
+        name = field.name.replace("_", "-")
+        (told,) = (o for o in options if re.match(rf"{name}\s", o))
+        assert len(told.split()) > 3, told
+    for mistake, message in ((["--crop", "x"], "--crop: "), (["--crpo", "3"], "--crpo 3")):
+        with pytest.raises(SystemExit):
+            main(mistake)
+        errors = capsys.readouterr().err
+        assert message in errors
+        assert "lambda" not in errors
+        assert len(errors.splitlines()) == 2

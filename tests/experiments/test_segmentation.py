@@ -277,6 +277,10 @@ def test_pydensecrf_is_asked_for_by_name(monkeypatch):
         (["--smallest-scale", "2"], "smallest_scale is 2.0 and largest_scale 1.5"),
         (["--brightness", "-1"], "brightness is -1.0"),
         (["--data", "/nowhere"], "there is no folder /nowhere"),
+        (
+            ["--data", ".", "--dataset", "camvid"],
+            ".: it holds no pairs for train, val, test; expected",
+        ),
     ],
 )
 def test_a_bad_configuration_is_one_line(arguments, message, tmp_path, capsys):

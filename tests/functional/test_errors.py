@@ -230,6 +230,13 @@ def test_bad_affinity(make, error, message):
         make()
 
 
+def test_a_traced_setting_says_what_keeps_it():
+    with pytest.raises(
+        TypeError, match=r"strides is traced; .* static_argnames='strides' of jax.jit"
+    ):
+        jax.jit(pac_jax.pac_conv)(INPUTS, GUIDE, KERNEL, strides=2)
+
+
 def test_arrays_come_first_and_everything_else_by_name():
     with pytest.raises(TypeError, match="positional"):
         pac_jax.pac_conv(INPUTS, GUIDE, KERNEL, None, 1)

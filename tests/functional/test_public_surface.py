@@ -77,7 +77,8 @@ SIGNATURES = {
 
 
 def public_names() -> set[str]:
-    return {name for name in dir(pac_jax) if not name.startswith("_")} - MACHINERY
+    names = {*dir(pac_jax), *vars(pac_jax)}
+    return {name for name in names if not name.startswith("_")} - MACHINERY
 
 
 def functions():
@@ -99,6 +100,8 @@ def test_all_is_exactly_what_is_exposed():
         name for name in public_names() if isinstance(getattr(pac_jax, name), types.ModuleType)
     }
     assert modules <= SUBMODULES
+    completed = {name for name in dir(pac_jax) if not name.startswith("__")}
+    assert completed == set(pac_jax.__all__)  # machinery would stand among them
     found = {module.name for module in pkgutil.iter_modules(pac_jax.__path__)}
     assert {name for name in found if not name.startswith("_")} <= SUBMODULES
 

@@ -135,7 +135,7 @@ def test_what_cannot_be_swapped_is_said(net):
         (
             ValueError,
             lambda: swap(["stern"]),
-            "select has .stern., which is no module; blocks.0, blocks.1",
+            "select has .stern., which is no module; there are blocks.0, blocks.1",
         ),
         (ValueError, lambda: swap(["blocks"]), "select has 'blocks', a List; it needs nnx.Conv"),
         (ValueError, lambda: swap([]), "select is empty; there are "),

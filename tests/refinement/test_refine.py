@@ -230,6 +230,8 @@ GOOD, IMAGE = (21, 26, CLASSES), (21, 26, 3)
         ((3, 26, 4), IMAGE, {}, "smaller by a network's stride, alike in both axes"),
         ((2, 2, 4), (200, 200, 3), {}, "at most 64"),
         ((4, 21, 26), IMAGE, {}, r"with classes first, give np.moveaxis\(scores, -3, -1\)"),
+        ((4, 21, 26), (168, 208, 3), {}, r"with classes first, give np.moveaxis\(scores, -3, -1\)"),
+        ((13, 8, 4), (64, 104, 3), {}, "height and width seem to be swapped"),
         ((26, 21, 4), IMAGE, {}, "height and width seem to be swapped"),
         ((2, 21, 26, 4), (3, 21, 26, 3), {}, "scores are of 2 images and image has 3"),
         ((2, 21, 26, 4), IMAGE, {}, r"with this scores it needs \(N, H, W, 3\)"),
