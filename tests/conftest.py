@@ -94,6 +94,16 @@ def _compile_quickly() -> Iterator[None]:
         jax.config.update("jax_disable_most_optimizations", False)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs() -> Iterator[None]:
+    """Compiled programs are mapped into memory piecewise, and a process may have 65530 such maps.
+
+    The worker of thousands of tests came near; beyond, XLA ends it.
+    """
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def x64():
     """64-bit types for one test; the others run in JAX's default mode."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pac_jax.cli.clock import Clock, peak_megabytes
+from pac_jax.cli.interruption import noted_interruptions
 from pac_jax.cli.main import explained
 from pac_jax.cli.pairs import Job
 
@@ -31,16 +32,19 @@ def run_jobs(
         return 0
     output.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for job in _with_progress(jobs, doing):
-        try:
-            one(job)
-        except Exception as error:
-            line = explained(error)
-            if line is None:
-                raise
-            failed += 1
-            where = "" if line.startswith(f"{job.target}: ") else f"{job.target}: "
-            print(f"pac-jax: {where}{line}", file=sys.stderr)
+    with noted_interruptions() as check:
+        for job in _with_progress(jobs, doing):
+            try:
+                one(job)
+            except Exception as error:
+                check()
+                line = explained(error)
+                if line is None:
+                    raise
+                failed += 1
+                where = "" if line.startswith(f"{job.target}: ") else f"{job.target}: "
+                print(f"pac-jax: {where}{line}", file=sys.stderr)
+            check()
     print(f"{output}: {len(jobs) - failed} of {len(jobs)} maps in {clock.elapsed():.1f} s")
     return 2 if failed else 0
 

@@ -1,5 +1,6 @@
 """The command as a process: start-up, help, interruption, and what is kept between calls."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pac_jax
 from pac_jax import files, models, pretrained
 from pac_jax.cli import cache
 from pac_jax.cli.clock import Clock
+from pac_jax.cli.interruption import noted_interruptions
 from pac_jax.cli.parser import KINDS, PROTOCOLS, build_parser
 from tests.cli.conftest import write_pair
 from tests.models.test_convert import pac_net_arrays
@@ -130,14 +132,23 @@ def test_convert_says_what_loads_a_segmentation_network(folder, command, prefix)
     assert not (folder / "fcn8s.safetensors").exists()
 
 
+# Processes of a shell's background inherit that interruptions are ignored; this one listens.
+_LISTENING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from pac_jax.cli import main
+sys.exit(main())
+"""
+
+
 def test_an_interrupted_run_leaves_only_whole_files(folder, network):
     for name in ("depths", "photos"):
         (folder / name).mkdir()
     for number in range(1600):
         write_pair(f"depths/{number:03}.png", f"photos/{number:03}.png", number)
     process = subprocess.Popen(
-        [*MODULE, "upsample", "depths", "photos", "-o", "sharp", "--model", str(network),
-         "--no-cache"],
+        [sys.executable, "-c", _LISTENING, "upsample", "depths", "photos", "-o", "sharp",
+         "--model", str(network), "--no-cache"],
         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )  # fmt: skip
@@ -154,6 +165,25 @@ def test_an_interrupted_run_leaves_only_whole_files(folder, network):
     assert 0 < len(written) < 1600
     assert all(path.suffix == ".png" and not path.name.startswith(".") for path in written)
     assert all(files.read_depth(path).shape == (12, 16) for path in written)
+
+
+def test_an_interruption_that_python_drops_is_not_lost(monkeypatch):
+    def collecting(phase, _):
+        if phase == "stop":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("signal.getsignal", lambda _: signal.default_int_handler)
+    before = sys.unraisablehook
+    with noted_interruptions() as check:
+        check()
+        gc.callbacks.append(collecting)
+        try:
+            gc.collect()  # what its callbacks raise has no effect
+        finally:
+            gc.callbacks.remove(collecting)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+    assert sys.unraisablehook is before
 
 
 def test_programs_are_kept_in_the_users_cache_folder(folder, network):
