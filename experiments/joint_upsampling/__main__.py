@@ -24,7 +24,6 @@ from experiments.joint_upsampling.train import train
 from experiments.training.errors import existing_folder, one_line_errors
 from experiments.training.layout import save_picture
 from experiments.training.plan import add_overrides, with_overrides
-from experiments.training.run_folder import remember
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -51,7 +50,6 @@ def main(arguments: list[str] | None = None) -> None:
     folder = given.out or Path("runs") / given.config
     with one_line_errors():
         existing_folder(given.data, holds=DATA)
-        remember(config, folder)
         console = Console()
         start = time.perf_counter()
         train(config, folder, console)

@@ -59,6 +59,9 @@ class Config(Plan):
             drawn from here to 1, since a crop of a large image has but a part of its range.
         rounded: probability of a crop's depths to be rounded to between 6 and 60 levels, as
             disparities in whole pixels are.
+        misaligned: probability of a crop's photograph to lie up to `largest_shift` off its depths, as
+            those of real cameras and sensors do.
+        largest_shift: in pixels, in both directions.
         border: pixels at every side that the loss leaves out, as the metric does.
     """
 
@@ -69,7 +72,7 @@ class Config(Plan):
     normalize: bool = True
     back_projection: bool = True
     deep_features: int = 4
-    dilations: tuple[int, ...] = (2, 1)
+    dilations: tuple[int, ...] = (8, 4, 2, 1, 4, 2, 1)
     views: int = 2
     start_from: str = ""
     crop: int = 128
@@ -77,6 +80,8 @@ class Config(Plan):
     margin: int = 48
     smallest_contrast: float = 0.25
     rounded: float = 0.25
+    misaligned: float = 0.5
+    largest_shift: float = 1.5
     border: int = 6
 
     def __post_init__(self) -> None:
@@ -102,8 +107,14 @@ class Config(Plan):
             raise ValueError(
                 f"smallest_contrast is {self.smallest_contrast}; it needs to lie above 0, at most 1"
             )
-        if not 0 <= self.rounded <= 1:
-            raise ValueError(f"rounded is {self.rounded}; it needs to lie in [0, 1]")
+        for name in ("rounded", "misaligned"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it needs to lie in [0, 1]")
+        if not 0 <= self.largest_shift <= self.border:
+            raise ValueError(
+                f"largest_shift is {self.largest_shift}; it needs to lie from 0 to the border of "
+                f"{self.border}"
+            )
         if not 0 <= self.border < self.crop // 2:
             raise ValueError(f"border is {self.border}; crops of {self.crop} need it below half")
 

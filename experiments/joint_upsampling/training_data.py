@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from scipy import ndimage
 
 from experiments.joint_upsampling.config import Config
 from experiments.scenes import SceneConfig
@@ -91,7 +92,10 @@ def _cut(
     y, x = random.integers(0, config.margin + 1, 2)
     window = (slice(y, y + config.crop), slice(x, x + config.crop))
     targets = scenes.flow if config.task == "flow" else scenes.depth
-    guide, target = scenes.image[number][window], targets[number][window]
+    guide, target = scenes.image[number][window].astype(np.float32) / 255, targets[number][window]
+    if config.task == "depth" and random.uniform() < config.misaligned:
+        shift = random.uniform(-config.largest_shift, config.largest_shift, 2)
+        guide = ndimage.shift(guide, (*shift, 0), order=1, mode="nearest")
     mirrored, upside_down, transposed = random.integers(0, 2, 3)
     if mirrored:
         guide, target = guide[:, ::-1], target[:, ::-1] * _signs(config, (-1, 1))
@@ -99,7 +103,7 @@ def _cut(
         guide, target = guide[::-1], target[::-1] * _signs(config, (1, -1))
     if transposed:
         guide, target = guide.swapaxes(0, 1), target.swapaxes(0, 1)[..., ::-1]
-    guide = guide[..., random.permutation(3)].astype(np.float32) / 255
+    guide = np.ascontiguousarray(guide[..., random.permutation(3)])
     return guide, np.ascontiguousarray(target, np.float32)
 
 

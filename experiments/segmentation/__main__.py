@@ -22,7 +22,6 @@ from experiments.segmentation.training_data import validation_set
 from experiments.training.errors import existing_folder, one_line_errors
 from experiments.training.loop import report
 from experiments.training.plan import add_overrides, with_overrides
-from experiments.training.run_folder import remember
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -51,7 +50,6 @@ def main(arguments: list[str] | None = None) -> None:
     folder = given.out or Path("runs") / given.config
     with one_line_errors():
         existing_folder(given.data, holds=f"the data set {config.dataset}")
-        remember(config, folder)
         console = Console()
         start = time.perf_counter()
         train(config, folder, given.data, console)

@@ -13,7 +13,7 @@ from experiments.training.checkpoints import Checkpoints
 from experiments.training.optimizer import Loss, State, make_update
 from experiments.training.plan import Plan
 from experiments.training.recorder import Recorder, Validation
-from experiments.training.run_folder import only_one_run
+from experiments.training.run_folder import only_one_run, refuse_another, remember
 
 
 class Task(NamedTuple):
@@ -44,8 +44,8 @@ def run(plan: Plan, task: Task, folder: Path, console: Console) -> nnx.State:
     Args:
         plan: how long and how fast.
         task: what.
-        folder: one run, one folder: `checkpoints/`, `log.csv`, `events/` for TensorBoard,
-            `curves.png`, `validation.png`.
+        folder: one run, one folder: `config.json`, `checkpoints/`, `log.csv`, `events/` for
+            TensorBoard, `curves.png`, `validation.png`.
         console: to draw the progress bar on.
 
     Returns:
@@ -55,6 +55,7 @@ def run(plan: Plan, task: Task, folder: Path, console: Console) -> nnx.State:
         RunError: the folder is in use, or holds another run, or cannot be written to.
     """
     with only_one_run(folder):
+        refuse_another(plan, folder)
         checkpoints = Checkpoints(folder / "checkpoints", partial(report, console))
         untouched = State(task.parameters, task.transform.init(task.parameters))
         first_step, state = checkpoints.restore(untouched)
@@ -63,6 +64,7 @@ def run(plan: Plan, task: Task, folder: Path, console: Console) -> nnx.State:
         else:
             parameters = task.begin(task.parameters)
             state = State(parameters, task.transform.init(parameters))
+        remember(plan, folder)  # not before it is known that the run can begin
         if first_step < plan.steps:
             update = make_update(task.loss, task.transform)
             with Recorder(plan, task.validation(), folder, first_step, console) as recorder:

@@ -27,31 +27,39 @@ def write_atomically(path: Path, data: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def remember(config: Plan, folder: Path) -> None:
-    """Write the configuration into the folder of a run, and refuse a folder that holds another's.
+def refuse_another(config: Plan, folder: Path) -> None:
+    """Raise unless the folder is new, or holds a run with this configuration.
 
     Args:
         config: what is trained.
-        folder: of the run; made if it does not exist.
+        folder: of the run.
 
     Raises:
         RunError: the folder holds a run with another configuration.
     """
     path = folder / "config.json"
-    fields = dataclasses.asdict(config)
-    if path.exists():
-        held = _read(path)
-        names = sorted(n for n in {*fields, *held} if _plain(fields.get(n)) != held.get(n))
-        if names:
-            changes = ", ".join(
-                f"{n}: {held.get(n)!r} there, {fields.get(n)!r} here" for n in names
-            )
-            raise RunError(
-                f"{folder} holds a run with another configuration ({changes}); "
-                "give another --out, or delete it"
-            )
+    if not path.exists():
+        return
+    fields, held = dataclasses.asdict(config), _read(path)
+    names = sorted(n for n in {*fields, *held} if _plain(fields.get(n)) != held.get(n))
+    if names:
+        changes = ", ".join(f"{n}: {held.get(n)!r} there, {fields.get(n)!r} here" for n in names)
+        raise RunError(
+            f"{folder} holds a run with another configuration ({changes}); "
+            "give another --out, or delete it"
+        )
+
+
+def remember(config: Plan, folder: Path) -> None:
+    """Write the configuration into the folder of a run, in place of any that is there.
+
+    Args:
+        config: what is trained.
+        folder: of the run; made if it does not exist.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(fields, indent=2) + "\n")
+    fields = dataclasses.asdict(config)
+    write_atomically(folder / "config.json", json.dumps(fields, indent=2) + "\n")
 
 
 def recall(folder: Path, form: type[Config]) -> Config:

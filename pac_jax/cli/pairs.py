@@ -57,6 +57,7 @@ def jobs_for(
     Raises:
         ValueError: files do not go together, or a result has no format or would replace an input.
         FileNotFoundError: a file or folder is missing.
+        PermissionError: the results' folder cannot be written to.
     """
     for path in (target, guide, *([mask] if mask else [])):
         if not path.exists():
@@ -153,3 +154,13 @@ def _check_outputs(jobs: Sequence[Job], kind: str) -> None:
             if path is not None and str(path) in written:
                 raise ValueError(f"{path}: two results would have this name")
             written.add(str(path))
+    for folder in {_existing(job.output.parent) for job in jobs}:
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(
+                f"{folder}: this folder cannot be written to; give another output"
+            )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the one above it that is there already."""
+    return next(path for path in (folder, *folder.parents) if path.exists())

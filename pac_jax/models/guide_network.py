@@ -1,8 +1,10 @@
 """A residual network on blocks of 4 x 4 pixels: what it says of each pixel steers the upsampling."""
 
+from functools import cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
@@ -12,6 +14,8 @@ BLOCK = 4
 # Share of the variance that keeps activations level (He et al. 2015) with which a residual block
 # begins: near the identity.
 _RESIDUAL_GAIN = 0.05
+# The same for the features that begin at random: small beside colours, whose affinities they join.
+_HEAD_GAIN = 0.125
 _WINDOW = (3, 3)
 
 
@@ -56,11 +60,11 @@ class ResidualBlock(nnx.Module):
 class GuideNetwork(nnx.Module):
     """Residual blocks at a quarter of the size; every pixel of a block has channels of its own.
 
-    The head begins at zero: before training the features are zero everywhere.
-
     Args:
         inputs: channels of the input, at a quarter of the size.
-        outputs: channels of the features, at full size.
+        from_zero: channels of the features, at full size, that are zero before training.
+        from_random: channels that follow them and begin at random: features that an affinity
+            compares. Were they equal everywhere, it would have no gradient, and they would stay so.
         features: channels of the residual blocks.
         blocks: number of residual blocks.
         dtype: of the computation, as in `nnx.Conv`.
@@ -72,8 +76,9 @@ class GuideNetwork(nnx.Module):
     def __init__(
         self,
         inputs: int,
-        outputs: int,
         *,
+        from_zero: int,
+        from_random: int,
         features: int,
         blocks: int,
         dtype: DTypeLike | None,
@@ -91,9 +96,9 @@ class GuideNetwork(nnx.Module):
         self.blocks = nnx.List([ResidualBlock(features, **options) for _ in range(blocks)])
         self.head = nnx.Conv(
             features,
-            BLOCK * BLOCK * outputs,
+            BLOCK * BLOCK * (from_zero + from_random),
             _WINDOW,
-            kernel_init=nnx.initializers.zeros,
+            kernel_init=_head_init(from_zero, from_random),
             **options,
         )
 
@@ -104,12 +109,25 @@ class GuideNetwork(nnx.Module):
         return BLOCK * (convolutions + 1) - 1
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """(N, H / 4, W / 4, inputs) -> (N, H, W, outputs)."""
+        """(N, H / 4, W / 4, inputs) -> (N, H, W, from_zero + from_random)."""
         features = nnx.relu(self.entry(images))
         for block in self.blocks:
             features = block(features)
         return depth_to_space(self.head(nnx.relu(features)), BLOCK)
 
 
+@cache
 def _he(gain: float) -> nnx.Initializer:
-    return nnx.initializers.variance_scaling(2 * gain, "fan_in", "truncated_normal")
+    # As one program, so that kernels of one shape are traced once: most of the time of building.
+    initial = nnx.initializers.variance_scaling(2 * gain, "fan_in", "truncated_normal")
+    return jax.jit(initial, static_argnums=(1, 2))
+
+
+def _head_init(from_zero: int, from_random: int) -> nnx.Initializer:
+    """Kernels of the head: a block's pixels one after another, in each its channels."""
+
+    def initial(key: jax.Array, shape: tuple[int, ...], *options: Any) -> jax.Array:
+        is_random = jnp.arange(shape[-1]) % (from_zero + from_random) >= from_zero
+        return jnp.where(is_random, _he(_HEAD_GAIN)(key, shape, *options), 0)
+
+    return initial

@@ -50,8 +50,9 @@ class PacUpsampler(nnx.Module):
        - y\right), $$
 
     normalised PACs whose guide f is the image's colours, the present target, and features from
-    the network, each scaled by learned numbers; sigma is the target's local deviation. The gate g,
-    in [0, 1], is the network's, too. After every step what the samples contradict is put back,
+    the network, each scaled by learned numbers; sigma is the target's local deviation. The gates g
+    in [0, 1], one per pixel and filter, are the network's, too. After every step what the samples
+    contradict is put back,
 
     $$ y \leftarrow y + U(y_\mathrm{low} - D y), $$
 
@@ -67,10 +68,12 @@ class PacUpsampler(nnx.Module):
         features: channels of the network.
         blocks: number of its residual blocks.
         deep_features: number of learned channels that the filters' guide has besides the image's.
-        dilations: of the filters, one after another; () for none.
+        dilations: of the filters, one after another; () for none. They need to reach as far as
+            interpolation blurs an edge, about a low-resolution sample.
         back_projection: whether the samples are put back.
-        views: 1, 2, 4 or 8: how many results are averaged, of the images as they are, turned by half
-            a turn, mirrored, and transposed. It takes as many times longer.
+        views: 1, 2, 4 or 8: over how many looks at the images what the network finds missing is
+            averaged: as they are, turned by half a turn, mirrored, and transposed. The network takes
+            as many times longer.
         dtype: of the network's computation, as in flax; inferred from inputs and parameters if
             None.
         param_dtype: of the parameters.
@@ -100,7 +103,7 @@ class PacUpsampler(nnx.Module):
         features: int = 48,
         blocks: int = 9,
         deep_features: int = 4,
-        dilations: tuple[int, ...] = (2, 1),
+        dilations: tuple[int, ...] = (8, 4, 2, 1, 4, 2, 1),
         back_projection: bool = True,
         views: int = 1,
         dtype: DTypeLike | None = None,
@@ -125,8 +128,10 @@ class PacUpsampler(nnx.Module):
         channels = guide_features + target_features
         self.guide_network = GuideNetwork(
             inputs=BLOCK * BLOCK * channels + 2,
-            # What interpolation misses, the gate, further channels of the guide.
-            outputs=target_features + 1 + deep_features,
+            # What interpolation misses, and the gates of the filters.
+            from_zero=target_features + len(self.dilations),
+            # Further channels of the guide.
+            from_random=deep_features,
             features=features,
             blocks=blocks,
             dtype=dtype,
@@ -153,7 +158,8 @@ class PacUpsampler(nnx.Module):
         In exact arithmetic it sees further: what the samples contradict is spread over their
         neighbours again and again. But each time a small part of it gets so far.
         """
-        return self.guide_network.reach + _REACH_IN_SAMPLES * self.factor
+        filters = sum(self.dilations)
+        return self.guide_network.reach + filters + _REACH_IN_SAMPLES * self.factor
 
     def __call__(self, target_low: ArrayLike, guide: ArrayLike) -> jax.Array:
         """Upsample the target to the guide's size.
@@ -179,14 +185,7 @@ class PacUpsampler(nnx.Module):
             )
         size = guide.shape[1:3]
         guide = resize(guide, full_size(target_low.shape[1:3], size, self.factor))
-        guide = guide - 0.5
-        shift = mirror_shift(self.factor, self.protocol)
-        graph, state = nnx.split(self)
-        results = [
-            view.back(_of_view(graph, state, view.of(target_low, 0), view.of(guide, shift)), shift)
-            for view in VIEWS[: self.views]
-        ]
-        return resize(sum(results[1:], results[0]) / self.views, size)
+        return resize(self._upsample(target_low, guide - 0.5), size)
 
     def _upsample(self, target_low: jax.Array, guide: jax.Array) -> jax.Array:
         mean, deviation = (
@@ -194,31 +193,42 @@ class PacUpsampler(nnx.Module):
             for part in local_statistics(target_low)
         )
         target = interpolate(target_low, self.factor, self.protocol, "cubic")
-        features = self.guide_network(self._network_input((target - mean) / deviation, guide))
-        missing, gate, deep = jnp.split(
-            features, (self.target_features, self.target_features + 1), axis=-1
-        )
+        missing, gates, deep = self._from_network((target - mean) / deviation, guide)
         target = self._put_back(target + deviation * missing, target_low)
-        gate = nnx.sigmoid(gate + _GATE)
+        gates = nnx.sigmoid(gates + _GATE)
         scales = () if self.scale is None else self.scale[...]
-        for scale, dilation in zip(scales, self.dilations, strict=True):
+        for number, (scale, dilation) in enumerate(zip(scales, self.dilations, strict=True)):
+            gate = gates[..., number : number + 1]
             relative = _TARGET_SCALE * (target - mean) / deviation
             seen = jnp.concatenate([_COLOR_SCALE * guide, relative, deep], axis=-1)
-            filtered = pac_pool(
-                target,
-                seen * scale[None, None, None],
-                _WINDOW,
-                kernel_dilation=dilation,
-                padding="SAME",
-                normalize=True,
-                implementation=self.implementation,
-            )
+            seen = seen * scale[None, None, None]
+            filtered = _filtered(target, seen, dilation, self.implementation)
             target = self._put_back(target + gate * (filtered - target), target_low)
         return target
 
-    def _network_input(self, relative: jax.Array, guide: jax.Array) -> jax.Array:
-        """Image and target in blocks, the target in units of its deviation, and what the task is."""
-        blocks = space_to_depth(jnp.concatenate([2 * guide, relative], axis=-1), BLOCK)
+    def _from_network(
+        self, relative: jax.Array, guide: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """What the network says: what is missing, averaged over the views; gates; guide features.
+
+        The latter two are those of the first view: of features, only differences within one view
+        have a meaning.
+        """
+        images = jnp.concatenate([2 * guide, relative], axis=-1)
+        shift = mirror_shift(self.factor, self.protocol)
+        graph, state = nnx.split(self.guide_network)
+        missing = []
+        for number, view in enumerate(VIEWS[: self.views]):
+            said = _of_network(graph, state, self._network_input(view.of(images, shift)))
+            if number == 0:
+                rest = said[..., self.target_features :]
+            missing.append(view.back(said[..., : self.target_features], shift))
+        gates, deep = jnp.split(rest, [len(self.dilations)], axis=-1)
+        return sum(missing[1:], missing[0]) / self.views, gates, deep
+
+    def _network_input(self, images: jax.Array) -> jax.Array:
+        """Image and target in blocks, and what the task is."""
+        blocks = space_to_depth(images, BLOCK)
         plane = jnp.ones_like(blocks[..., :1])
         kind = plane if takes_pixels(self.protocol) else -plane
         return jnp.concatenate([blocks, kind, plane * (self.factor.bit_length() - 4)], axis=-1)
@@ -231,11 +241,27 @@ class PacUpsampler(nnx.Module):
         return target + interpolate(missing, self.factor, self.protocol, "linear")
 
 
-@partial(jax.jit, static_argnums=0)  # so that views of one shape are traced once
-def _of_view(
-    graph: nnx.GraphDef, state: nnx.State, target_low: jax.Array, guide: jax.Array
+# Programs of their own, so that what is done several times is traced once.
+
+
+@partial(jax.jit, static_argnums=0)
+def _of_network(graph: nnx.GraphDef, state: nnx.State, images: jax.Array) -> jax.Array:
+    return nnx.merge(graph, state)(images)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _filtered(
+    target: jax.Array, guide: jax.Array, dilation: int, implementation: str | None
 ) -> jax.Array:
-    return nnx.merge(graph, state)._upsample(target_low, guide)
+    return pac_pool(
+        target,
+        guide,
+        _WINDOW,
+        kernel_dilation=dilation,
+        padding="SAME",
+        normalize=True,
+        implementation=implementation,
+    )
 
 
 def local_statistics(target_low: jax.Array) -> tuple[jax.Array, jax.Array]:

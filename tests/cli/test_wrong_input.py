@@ -136,3 +136,22 @@ def test_too_little_memory_names_the_way_out(folder, command, network, monkeypat
             "images"
         ],
     )
+
+
+@pytest.mark.parametrize("output", ["sharp.png", "new/folder"])
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_computed(
+    output, folder, command, monkeypatch
+):
+    if output == "new/folder":
+        for name, file in (("depths", "depth.png"), ("photos", "photo.png")):
+            (folder / name).mkdir()
+            (folder / file).rename(folder / name / "a.png")
+        pair = ("depths", "photos")
+    else:
+        pair = ("depth.png", "photo.png")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setattr("pac_jax.upsample", None)
+    code, _, errors = command("upsample", *pair, "-o", output)
+    assert code == 2
+    assert errors == ["pac-jax: .: this folder cannot be written to; give another output"]
+    assert not (folder / "new").exists()

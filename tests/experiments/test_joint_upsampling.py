@@ -24,7 +24,7 @@ from experiments.joint_upsampling.real_pairs import motorcycle
 from experiments.joint_upsampling.saved_networks import saved_network
 from experiments.joint_upsampling.training_data import batch_at, batches, render_scenes
 from experiments.training.errors import RunError
-from experiments.training.run_folder import recall, remember
+from experiments.training.run_folder import recall, refuse_another, remember
 from pac_jax import pretrained
 
 TINY = killed_run.TINY
@@ -83,6 +83,20 @@ def test_some_depths_are_in_steps_and_flow_is_not(tmp_path, quick):
     assert min(distinct(rounded=0.0)) > 0.9 * pixels
     assert all(6 <= levels <= 62 for levels in distinct(rounded=1.0))
     assert min(distinct(rounded=1.0, task="flow")) > 0.9 * pixels
+
+
+def test_some_photographs_lie_off_their_depths_and_those_of_flow_do_not(tmp_path, quick):
+    def batch(**changes):
+        config = dataclasses.replace(TINY, **changes)
+        return batch_at(config, render_scenes(config, tmp_path), 0)
+
+    exact, moved = (batch(misaligned=1.0, largest_shift=shift) for shift in (0.0, 1.0))
+    np.testing.assert_array_equal(moved.target, exact.target)
+    assert np.abs(moved.guide - exact.guide).mean() > 0.05
+    never = [batch(misaligned=0.0, largest_shift=shift).guide for shift in (0.0, 1.0)]
+    np.testing.assert_array_equal(*never)
+    flows = [batch(task="flow", misaligned=probability).guide for probability in (0.0, 1.0)]
+    np.testing.assert_array_equal(*flows)
 
 
 def test_an_error_in_the_background_reaches_the_consumer(tmp_path, monkeypatch, quick):
@@ -159,6 +173,8 @@ def test_networks_come_from_files_too(tmp_path):
         (["--network", "vgg"], "network is 'vgg'"),
         (["--border", "16"], "border is 16"),
         (["--rounded", "1.5"], "rounded is 1.5"),
+        (["--misaligned", "-1"], "misaligned is -1.0"),
+        (["--largest-shift", "7"], "largest_shift is 7.0"),
         (["--protocols", "mean"], "protocol is 'mean'"),
         (["--steps", "many"], "argument --steps: invalid int value: 'many'"),
         (["--config", "nothing"], "invalid choice: 'nothing'"),
@@ -173,10 +189,19 @@ def test_a_bad_configuration_is_one_line(arguments, message, tmp_path, capsys):
 
 
 def test_a_folder_with_another_configuration_is_refused(tmp_path):
+    refuse_another(Config(), tmp_path)
     remember(Config(), tmp_path)
-    remember(Config(), tmp_path)
+    refuse_another(Config(), tmp_path)
     with pytest.raises(RunError, match="seed: 0 there, 1 here"):
-        remember(Config(seed=1), tmp_path)
+        refuse_another(Config(seed=1), tmp_path)
+
+
+def test_a_run_that_cannot_begin_leaves_the_folder_free(tmp_path, capsys, quick):
+    command = ["--config", "smoke", "--out", str(tmp_path / "run"), "--train-only"]
+    with pytest.raises(SystemExit):
+        program.main([*command, "--start-from", "nothing"])
+    assert "nothing is neither the folder of a run nor a network" in capsys.readouterr().err
+    assert not (tmp_path / "run/config.json").exists()
 
 
 def test_configurations_come_back(tmp_path):

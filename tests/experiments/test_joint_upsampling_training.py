@@ -268,7 +268,6 @@ def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, capsys):
 
 def test_a_run_can_start_from_another(whole, copy, quick):
     first = nnx.state(whole[1])
-    run_folder.remember(TINY, copy)
     config = dataclasses.replace(TINY, start_from="run", steps=3, learning_rate=1e-9, seed=7)
     model = train(config, copy.parent / "second", Console(file=io.StringIO()))
     chex.assert_trees_all_close(nnx.state(model), first, rtol=1e-3, atol=1e-6)  # rounded as shipped

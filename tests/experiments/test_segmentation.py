@@ -50,7 +50,6 @@ def whole(tmp_path_factory, compiled_once):
     folder = tmp_path_factory.mktemp("whole") / "first"
     with pytest.MonkeyPatch.context() as patch:
         killed_segmentation.without_rendering(patch.setattr)
-        remember(TINY, folder)
         output = io.StringIO()
         model = train(TINY, folder, console=Console(file=output, width=200))
         return folder, model, output.getvalue()
@@ -201,7 +200,6 @@ def test_a_run_leaves_what_it_promises(whole):
 def test_the_first_stage_trains_the_crf_alone(whole, quick):
     folder, start, _ = whole
     config = dataclasses.replace(TINY, trained="crf", start_from="first", learning_rate=0.1)
-    remember(config, folder.parent / "stage")
     model = train(config, folder.parent / "stage", console=quiet())
     chex.assert_trees_all_equal(nnx.state(model.backbone), nnx.state(start.backbone))
     before, after = (nnx.state(m.crf, nnx.Param) for m in (start, model))

@@ -76,11 +76,13 @@ def test_pixels_are_kept_exactly_before_training(protocol):
 
 @pytest.mark.parametrize("protocol", ["bicubic", "bilinear-antialias"])
 def test_with_all_views_a_turned_image_gives_the_turned_result(protocol):
-    model = PacUpsampler(4, protocol=protocol, blocks=1, views=8, rngs=nnx.Rngs(0))
+    """But for the filters, whose gates and features are those of the first view."""
+    options = {"protocol": protocol, "blocks": 1, "dilations": (), "rngs": nnx.Rngs(0)}
+    model = PacUpsampler(4, views=8, **options)
     disturb(model)
     low, guide = random_pair(4, 3, 4)
     result = model(low, guide)
-    single = PacUpsampler(4, protocol=protocol, blocks=1, rngs=nnx.Rngs(0))
+    single = PacUpsampler(4, **options)
     nnx.update(single, nnx.state(model))
     for turn in (
         lambda x: x[:, ::-1],
@@ -115,8 +117,9 @@ def test_averages_are_kept_better_than_by_filters_alone():
 def open_gates(model):
     """As if training had found the filters to be right everywhere."""
     bias = model.guide_network.head.bias
-    by_pixel = bias[...].reshape(-1, model.target_features + 1 + 4)
-    bias[...] = by_pixel.at[:, model.target_features].set(50.0).ravel()
+    first, gates = model.target_features, len(model.dilations)
+    by_pixel = bias[...].reshape(-1, first + gates + 4)
+    bias[...] = by_pixel.at[:, first : first + gates].set(50.0).ravel()
 
 
 def test_edge_of_the_image_is_the_edge_of_the_result():
@@ -132,6 +135,16 @@ def test_edge_of_the_image_is_the_edge_of_the_result():
         assert result[13] < 0.25
         assert result[14] > 0.75
         assert result[14] - result[13] > before[14] - before[13] + 0.2
+
+
+def test_guide_features_learn_from_the_first_update_on():
+    """Equal features would have affinities without gradients, and stay equal for good."""
+    model = PacUpsampler(8, blocks=1, rngs=nnx.Rngs(0))
+    low, guide = random_pair(8)
+    gradients = nnx.jit(nnx.grad(lambda m: jnp.sum(m(low, guide) ** 2)))(model)
+    of_features = gradients.guide_network.head.kernel[...].reshape(-1, 1 + 7 + 4)[:, 8:]
+    assert jnp.all(jnp.any(of_features != 0, axis=0))
+    assert jnp.all(gradients.scale[...][:, 4:] != 0)
 
 
 def test_gradients_reach_every_parameter():
@@ -187,7 +200,7 @@ def loops(model, low, guide):
             pixels = [images[0, 4 * y + i, 4 * x + j] for i in range(4) for j in range(4)]
             blocks[0, y, x] = np.concatenate([*pixels, [1.0, -1.0]])  # takes pixels; factor 4
     features = np.asarray(model.guide_network(jnp.asarray(blocks, jnp.float32)), np.float64)
-    gate = 1 / (1 + np.exp(2.0 - features[..., 2:3]))
+    gates = 1 / (1 + np.exp(2.0 - features[..., 2:4]))
 
     def put_back(target):
         if not model.back_projection:
@@ -196,10 +209,12 @@ def loops(model, low, guide):
         return target + np.asarray(interpolate(missing, 4, "center", "linear"))
 
     target = put_back(target + deviation * features[..., :2])
-    for scale, dilation in zip(np.asarray(model.scale[...]), model.dilations, strict=True):
+    for number, dilation in enumerate(model.dilations):
         relative = 1.5 * (target - mean) / deviation
-        seen = np.concatenate([15.0 * guide, relative, features[..., 3:]], axis=-1)
-        target = put_back(target + gate * (filtered(target, seen * scale, dilation) - target))
+        seen = np.concatenate([15.0 * guide, relative, features[..., 4:]], axis=-1)
+        seen = seen * np.asarray(model.scale[...])[number]
+        gate = gates[..., number : number + 1]
+        target = put_back(target + gate * (filtered(target, seen, dilation) - target))
     return target
 
 
