@@ -59,8 +59,8 @@ class Config(Plan):
             drawn from here to 1, since a crop of a large image has but a part of its range.
         rounded: probability of a crop's depths to be rounded to between 6 and 60 levels, as
             disparities in whole pixels are.
-        misaligned: probability of a crop's photograph to lie up to `largest_shift` off its depths, as
-            those of real cameras and sensors do.
+        misaligned: probability of a crop's photograph to lie up to `largest_shift` off its target, as
+            those of real cameras and depth sensors do.
         largest_shift: in pixels, in both directions.
         border: pixels at every side that the loss leaves out, as the metric does.
     """
@@ -80,7 +80,7 @@ class Config(Plan):
     margin: int = 48
     smallest_contrast: float = 0.25
     rounded: float = 0.25
-    misaligned: float = 0.5
+    misaligned: float = 0.0
     largest_shift: float = 1.5
     border: int = 6
 
@@ -142,16 +142,19 @@ _OURS = Config(
     learning_rate=1e-3,
     warmup_steps=100,
     checkpoint_every=1000,
+    misaligned=0.5,
 )
-_ABLATION = dataclasses.replace(_OURS, steps=500)
-_OUR_FLOW = dataclasses.replace(_OURS, task="flow", protocols=_FLOW.protocols, steps=4000)
+_ABLATION = dataclasses.replace(_OURS, factors=(8,), steps=500)
+_OUR_FLOW = dataclasses.replace(
+    _OURS, task="flow", protocols=_FLOW.protocols, steps=4000, misaligned=0.0
+)
 
 CONFIGS = {
     # Our network.
     "depth_x4": _OURS,
     "depth_x8_first": dataclasses.replace(_OURS, factors=(8,)),
     "depth_x8": dataclasses.replace(
-        _OURS, factors=(8,), start_from="depth_x8_first", steps=6000, learning_rate=6e-4
+        _OURS, factors=(8,), start_from="depth_x8_first", learning_rate=6e-4
     ),
     "depth_x16": dataclasses.replace(_OURS, factors=(16,), start_from="depth_x8_first", steps=3000),
     "flow_x4": _OUR_FLOW,
@@ -181,6 +184,7 @@ CONFIGS = {
     # What each part of our network brings, in short runs.
     "ablation": _ABLATION,
     "ablation_without_deep_features": dataclasses.replace(_ABLATION, deep_features=0),
+    "ablation_two_filters": dataclasses.replace(_ABLATION, dilations=(2, 1)),
     "ablation_without_filters": dataclasses.replace(_ABLATION, deep_features=0, dilations=()),
     "ablation_without_back_projection": dataclasses.replace(_ABLATION, back_projection=False),
     "ablation_network_alone": dataclasses.replace(

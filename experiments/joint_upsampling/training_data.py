@@ -93,7 +93,7 @@ def _cut(
     window = (slice(y, y + config.crop), slice(x, x + config.crop))
     targets = scenes.flow if config.task == "flow" else scenes.depth
     guide, target = scenes.image[number][window].astype(np.float32) / 255, targets[number][window]
-    if config.task == "depth" and random.uniform() < config.misaligned:
+    if random.uniform() < config.misaligned:
         shift = random.uniform(-config.largest_shift, config.largest_shift, 2)
         guide = ndimage.shift(guide, (*shift, 0), order=1, mode="nearest")
     mirrored, upside_down, transposed = random.integers(0, 2, 3)

@@ -15,7 +15,7 @@ BLOCK = 4
 # begins: near the identity.
 _RESIDUAL_GAIN = 0.05
 # The same for the features that begin at random: small beside colours, whose affinities they join.
-_HEAD_GAIN = 0.125
+_HEAD_GAIN = 0.005
 _WINDOW = (3, 3)
 
 

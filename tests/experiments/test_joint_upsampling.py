@@ -85,7 +85,7 @@ def test_some_depths_are_in_steps_and_flow_is_not(tmp_path, quick):
     assert min(distinct(rounded=1.0, task="flow")) > 0.9 * pixels
 
 
-def test_some_photographs_lie_off_their_depths_and_those_of_flow_do_not(tmp_path, quick):
+def test_some_photographs_lie_off_their_targets(tmp_path, quick):
     def batch(**changes):
         config = dataclasses.replace(TINY, **changes)
         return batch_at(config, render_scenes(config, tmp_path), 0)
@@ -95,8 +95,6 @@ def test_some_photographs_lie_off_their_depths_and_those_of_flow_do_not(tmp_path
     assert np.abs(moved.guide - exact.guide).mean() > 0.05
     never = [batch(misaligned=0.0, largest_shift=shift).guide for shift in (0.0, 1.0)]
     np.testing.assert_array_equal(*never)
-    flows = [batch(task="flow", misaligned=probability).guide for probability in (0.0, 1.0)]
-    np.testing.assert_array_equal(*flows)
 
 
 def test_an_error_in_the_background_reaches_the_consumer(tmp_path, monkeypatch, quick):

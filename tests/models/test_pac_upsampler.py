@@ -260,4 +260,4 @@ def test_wrong_arguments_are_named():
         model(low, guide)
 
 
-PARAMETERS = 444_256
+PARAMETERS = 485_864
