@@ -217,13 +217,13 @@ class PacUpsampler(nnx.Module):
         images = jnp.concatenate([2 * guide, relative], axis=-1)
         shift = mirror_shift(self.factor, self.protocol)
         graph, state = nnx.split(self.guide_network)
-        missing = []
-        for number, view in enumerate(VIEWS[: self.views]):
-            said = _of_network(graph, state, self._network_input(view.of(images, shift)))
-            if number == 0:
-                rest = said[..., self.target_features :]
-            missing.append(view.back(said[..., : self.target_features], shift))
-        gates, deep = jnp.split(rest, [len(self.dilations)], axis=-1)
+        views = VIEWS[: self.views]
+        said = [
+            _of_network(graph, state, self._network_input(view.of(images, shift))) for view in views
+        ]
+        first = self.target_features
+        missing = [v.back(s[..., :first], shift) for v, s in zip(views, said, strict=True)]
+        gates, deep = jnp.split(said[0][..., first:], [len(self.dilations)], axis=-1)
         return sum(missing[1:], missing[0]) / self.views, gates, deep
 
     def _network_input(self, images: jax.Array) -> jax.Array:

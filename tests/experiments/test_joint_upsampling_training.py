@@ -126,6 +126,7 @@ def test_a_run_leaves_what_it_promises(whole):
     folder, _, output = whole
     assert {p.name for p in folder.iterdir()} == {
         "checkpoints",
+        "config.json",
         "curves.png",
         "events",
         "lock",
