@@ -40,7 +40,7 @@ _FAILURES = {
 - Printed matter and shadows can leave faint traces in smooth surfaces.
 - Measured noise is kept: what the samples say is taken for true (`pac_upsampler`), or for
   nearly so. Smooth a noisy sensor's map beforehand.
-- Map and photograph need to lie on each other; an offset of a pixel of the photograph is too much.
+- Map and photograph need to lie on each other; an offset of {offset} is too much.
 - Details smaller than a low-resolution pixel that the photograph does not show are lost.
 - At edges `pac_upsampler` may overshoot the map's values, and does so far where the protocol is not
   the map's: single pixels (nearest neighbour) need `protocol="center"`.""",
@@ -182,7 +182,7 @@ designed, so they are development figures.
 {markdown(scores, commit)}
 ## Known failures
 
-{_FAILURES[config.task]}
+{_FAILURES[config.task].format(offset=_too_large(config))}
 
 ## License
 
@@ -210,6 +210,13 @@ def _as_typed(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _too_large(config: Config) -> str:
+    """The offset between map and photograph that the network was not trained for."""
+    if not config.misaligned:
+        return "a pixel of the photograph"
+    return f"more than {config.largest_shift} pixels of the photograph"
 
 
 def _beginning(config: Config) -> str:
