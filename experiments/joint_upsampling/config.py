@@ -12,7 +12,7 @@ cards name:
 
     configuration                minutes  score
     depth_x4                     34       0.50
-    depth_x8_first, depth_x8     32 + 18  0.55
+    depth_x8                     85       0.50
     depth_x16                    12       0.64
     flow_x4                      16       0.33
     flow_x8                      5        0.48
