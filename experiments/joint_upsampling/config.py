@@ -7,7 +7,7 @@ Every field can be overridden on the command line, `--steps 200 --batch-size 4 -
 Intel Xeon at 2.1 to 2.5 GHz each, two at a time (scores: on the images of the results in
 `docs/results`, RMSE over that of bicubic on Middlebury 2001/2003 under `bicubic`, end-point error over
 that of bilinear on FlyingChairs). Only `depth_x8` was trained with the filters that our network has
-today (its card says from what); the scores of its other rows are of two filters, at a commit that their
+today (its card says from what); the scores of its other rows are of two filters, at commits that their
 cards name:
 
     configuration                minutes  score
