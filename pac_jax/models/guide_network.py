@@ -4,10 +4,8 @@ from functools import cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from jax import lax
-from jax.typing import DTypeLike
 
 BLOCK = 4
 
@@ -58,62 +56,54 @@ class ResidualBlock(nnx.Module):
 
 
 class GuideNetwork(nnx.Module):
-    """Residual blocks at a quarter of the size; every pixel of a block has channels of its own.
+    """Residual blocks at a quarter of the size.
 
     Args:
-        inputs: channels of the input, at a quarter of the size.
-        from_zero: channels of the features, at full size, that are zero before training.
-        from_random: channels that follow them and begin at random: features that an affinity
-            compares. Were they equal everywhere, it would have no gradient, and they would stay so.
+        inputs: channels of the input.
         features: channels of the residual blocks.
         blocks: number of residual blocks.
-        dtype: of the computation, as in `nnx.Conv`.
-        param_dtype: of the parameters.
-        precision: of the convolutions, as in `jax.lax`.
-        rngs: of which `params` is drawn.
+        options: of `nnx.Conv`: dtype, param_dtype, precision, rngs.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        *,
-        from_zero: int,
-        from_random: int,
-        features: int,
-        blocks: int,
-        dtype: DTypeLike | None,
-        param_dtype: DTypeLike,
-        precision: lax.PrecisionLike,
-        rngs: nnx.Rngs,
-    ):
-        options: dict[str, Any] = {
-            "dtype": dtype,
-            "param_dtype": param_dtype,
-            "precision": precision,
-            "rngs": rngs,
-        }
+    def __init__(self, inputs: int, features: int, blocks: int, **options: Any):
         self.entry = nnx.Conv(inputs, features, _WINDOW, kernel_init=_he(1), **options)
         self.blocks = nnx.List([ResidualBlock(features, **options) for _ in range(blocks)])
-        self.head = nnx.Conv(
-            features,
-            BLOCK * BLOCK * (from_zero + from_random),
-            _WINDOW,
-            kernel_init=_head_init(from_zero, from_random),
-            **options,
-        )
 
     @property
     def reach(self) -> int:
-        """Pixels at full size that a feature sees to each side, at most."""
+        """Pixels at full size that what a head says sees to each side, at most."""
         convolutions = 2 * len(self.blocks) + 2
         return BLOCK * (convolutions + 1) - 1
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """(N, H / 4, W / 4, inputs) -> (N, H, W, from_zero + from_random)."""
+        """(N, H / 4, W / 4, inputs) -> (N, H / 4, W / 4, features)."""
         features = nnx.relu(self.entry(images))
         for block in self.blocks:
             features = block(features)
-        return depth_to_space(self.head(nnx.relu(features)), BLOCK)
+        return nnx.relu(features)
+
+
+class Head(nnx.Module):
+    """What the network says of every pixel: a convolution with channels for each of a block's pixels.
+
+    Args:
+        features: channels of the network.
+        channels: of every pixel.
+        from_zero: whether they are zero before training; otherwise they begin at random, as features
+            that an affinity compares have to: were they equal everywhere, it would have no gradient,
+            and they would stay so.
+        options: of `nnx.Conv`: dtype, param_dtype, precision, rngs.
+    """
+
+    def __init__(self, features: int, channels: int, *, from_zero: bool, **options: Any):
+        initial = nnx.initializers.zeros_init() if from_zero else _he(_HEAD_GAIN)
+        self.conv = nnx.Conv(
+            features, BLOCK * BLOCK * channels, _WINDOW, kernel_init=initial, **options
+        )
+
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """(N, H / 4, W / 4, features) -> (N, H, W, channels)."""
+        return depth_to_space(self.conv(features), BLOCK)
 
 
 @cache
@@ -121,13 +111,3 @@ def _he(gain: float) -> nnx.Initializer:
     # As one program, so that kernels of one shape are traced once: most of the time of building.
     initial = nnx.initializers.variance_scaling(2 * gain, "fan_in", "truncated_normal")
     return jax.jit(initial, static_argnums=(1, 2))
-
-
-def _head_init(from_zero: int, from_random: int) -> nnx.Initializer:
-    """Kernels of the head: a block's pixels one after another, in each its channels."""
-
-    def initial(key: jax.Array, shape: tuple[int, ...], *options: Any) -> jax.Array:
-        is_random = jnp.arange(shape[-1]) % (from_zero + from_random) >= from_zero
-        return jnp.where(is_random, _he(_HEAD_GAIN)(key, shape, *options), 0)
-
-    return initial

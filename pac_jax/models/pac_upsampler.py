@@ -10,7 +10,7 @@ from jax import lax
 from jax.typing import ArrayLike, DTypeLike
 
 from pac_jax.functional.pool import pac_pool
-from pac_jax.models.guide_network import BLOCK, GuideNetwork, space_to_depth
+from pac_jax.models.guide_network import BLOCK, GuideNetwork, Head, space_to_depth
 from pac_jax.models.protocols import (
     check_protocol,
     downsample,
@@ -23,6 +23,7 @@ from pac_jax.models.views import VIEWS
 
 _FACTORS = (4, 8, 16)
 _NUMBERS_OF_VIEWS = (1, 2, 4, 8)
+_OF_ONE_SHAPE = sum(not view.transposed for view in VIEWS)  # which come first
 _WINDOW = (3, 3)
 # How far, in samples, statistics, interpolation and back-projection carry by more than rounding.
 # tests/upsampling compares tiles with the whole image.
@@ -126,24 +127,25 @@ class PacUpsampler(nnx.Module):
         self.views = views
         self.implementation = implementation
         channels = guide_features + target_features
+        options: dict[str, Any] = {
+            "dtype": dtype,
+            "param_dtype": param_dtype,
+            "precision": precision,
+            "rngs": rngs,
+        }
         self.guide_network = GuideNetwork(
-            inputs=BLOCK * BLOCK * channels + 2,
-            # What interpolation misses, and the gates of the filters.
-            from_zero=target_features + len(self.dilations),
-            # Further channels of the guide.
-            from_random=deep_features,
-            features=features,
-            blocks=blocks,
-            dtype=dtype,
-            param_dtype=param_dtype,
-            precision=precision,
-            rngs=rngs,
+            BLOCK * BLOCK * channels + 2, features, blocks, **options
         )
-        channels += deep_features
+        self.missing = Head(features, target_features, from_zero=True, **options)
+        # Of the filters: how far each moves a pixel, what they compare besides the images, and how much
+        # each makes of which channel.
+        filters = len(self.dilations)
+        self.gates = nnx.data(Head(features, filters, from_zero=True, **options) if filters else None)
+        self.deep = nnx.data(
+            Head(features, deep_features, from_zero=False, **options) if deep_features else None
+        )
         self.scale = nnx.data(
-            nnx.Param(jnp.ones((len(self.dilations), channels), param_dtype))
-            if self.dilations
-            else None
+            nnx.Param(jnp.ones((filters, channels + deep_features), param_dtype)) if filters else None
         )
 
     @property
@@ -193,38 +195,38 @@ class PacUpsampler(nnx.Module):
             for part in local_statistics(target_low)
         )
         target = interpolate(target_low, self.factor, self.protocol, "cubic")
-        missing, gates, deep = self._from_network((target - mean) / deviation, guide)
+        missing, features = self._from_network((target - mean) / deviation, guide)
         target = self._put_back(target + deviation * missing, target_low)
-        gates = nnx.sigmoid(gates + _GATE)
-        scales = () if self.scale is None else self.scale[...]
-        for number, (scale, dilation) in enumerate(zip(scales, self.dilations, strict=True)):
-            gate = gates[..., number : number + 1]
+        if self.gates is None or self.scale is None:
+            return target
+        gates = nnx.sigmoid(self.gates(features) + _GATE)
+        deep = [] if self.deep is None else [self.deep(features)]
+        for number, dilation in enumerate(self.dilations):
             relative = _TARGET_SCALE * (target - mean) / deviation
-            seen = jnp.concatenate([_COLOR_SCALE * guide, relative, deep], axis=-1)
-            seen = seen * scale[None, None, None]
+            seen = jnp.concatenate([_COLOR_SCALE * guide, relative, *deep], axis=-1)
+            seen = seen * self.scale[...][number, None, None, None]
             filtered = _filtered(target, seen, dilation, self.implementation)
+            gate = gates[..., number : number + 1]
             target = self._put_back(target + gate * (filtered - target), target_low)
         return target
 
-    def _from_network(
-        self, relative: jax.Array, guide: jax.Array
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """What the network says: what is missing, averaged over the views; gates; guide features.
+    def _from_network(self, relative: jax.Array, guide: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What is missing, averaged over the views, and the network's features of the first.
 
-        The latter two are those of the first view: of features, only differences within one view
-        have a meaning.
+        Those are not averaged: of features, only differences within one view have a meaning.
         """
         images = jnp.concatenate([2 * guide, relative], axis=-1)
         shift = mirror_shift(self.factor, self.protocol)
-        graph, state = nnx.split(self.guide_network)
         views = VIEWS[: self.views]
-        said = [
-            _of_network(graph, state, self._network_input(view.of(images, shift))) for view in views
-        ]
-        first = self.target_features
-        missing = [v.back(s[..., :first], shift) for v, s in zip(views, said, strict=True)]
-        gates, deep = jnp.split(said[0][..., first:], [len(self.dilations)], axis=-1)
-        return sum(missing[1:], missing[0]) / self.views, gates, deep
+        # As one batch those of one shape.
+        groups = [group for group in (views[:_OF_ONE_SHAPE], views[_OF_ONE_SHAPE:]) if group]
+        features, missing = [], []
+        for group in groups:
+            seen = jnp.concatenate([view.of(images, shift) for view in group])
+            features.append(self.guide_network(self._network_input(seen)))
+            said = jnp.split(self.missing(features[-1]), len(group))
+            missing += [view.back(one, shift) for view, one in zip(group, said, strict=True)]
+        return sum(missing[1:], missing[0]) / self.views, features[0][: len(images)]
 
     def _network_input(self, images: jax.Array) -> jax.Array:
         """Image and target in blocks, and what the task is."""
@@ -241,14 +243,7 @@ class PacUpsampler(nnx.Module):
         return target + interpolate(missing, self.factor, self.protocol, "linear")
 
 
-# Programs of their own, so that what is done several times is traced once.
-
-
-@partial(jax.jit, static_argnums=0)
-def _of_network(graph: nnx.GraphDef, state: nnx.State, images: jax.Array) -> jax.Array:
-    return nnx.merge(graph, state)(images)
-
-
+# A program of its own, so that filters of one dilation are traced once.
 @partial(jax.jit, static_argnums=(2, 3))
 def _filtered(
     target: jax.Array, guide: jax.Array, dilation: int, implementation: str | None

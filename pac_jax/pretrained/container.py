@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -199,7 +199,8 @@ def from_bytes(data: bytes, name: str, changes: Mapping[str, Any]) -> nnx.Module
             raise ValueError(f"{name} does not serve {dict(changes)}: {error}") from error
         raise WeightsError(f"{name}: damaged, or of another version: {error}") from error
     for path, variable in variables.items():
-        variable.set_value(jnp.asarray(arrays[path].astype(variable.dtype)))
+        # Not jnp.asarray, which compiles a program for every shape.
+        variable.set_value(jax.device_put(arrays[path].astype(variable.dtype)))
     return model
 
 

@@ -1,6 +1,7 @@
-"""One network on one image: continued at its borders, cut into tiles, compiled once."""
+"""One network on one image: cut into tiles, compiled once."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from math import lcm
 from typing import Any, NamedTuple
@@ -16,11 +17,11 @@ from pac_jax.upsampling.tiles import Grid, chosen_tile, cut, given_tile
 
 __all__ = ["run"]
 
-# The networks pad with zeros, which disturbs their answer at the border, and training leaves the
-# border out. So images are continued by their last pixels: this many of the target's, at every side.
-_MARGIN = 4
 # Pixels of the guide in a tile times channels of the target: bounds the memory of one call.
 _TILE_PIXELS = 420_000
+# On CPUs XLA hands convolutions and products to a library that prepares each of them when it first
+# runs, which takes longer than half an image; XLA's own are as fast.
+_CPU_OPTIONS: dict[str, bool | str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
 def run(
@@ -95,8 +96,8 @@ def _pieces(
 ) -> tuple[list[_Piece], list[_Piece]]:
     """The tiles' parts along both axes."""
     grid = _grid(model, tile)
-    height, width = (grid.rounded_up(n + 2 * _MARGIN) for n in target[:2])
-    size = height, width
+    height, width = target[:2]
+    size = grid.rounded_up(height), grid.rounded_up(width)
     if tile is not None:
         shape = given_tile(size, grid, tile)
     elif hasattr(model, "receptive_field"):
@@ -113,14 +114,14 @@ def _pieces(
 def _pieces_of_axis(target: int, guide: int, size: int, tile: int, grid: Grid) -> list[_Piece]:
     pieces, factor = [], grid.factor
     for start, *keep in cut(size, tile, grid.overlap):
-        first = start - _MARGIN  # on the target, without its continuation
-        inside = [min(max(0, border - _MARGIN), target) * factor for border in keep]
+        # Up to a multiple of the unit, an image is continued by its last pixels.
+        inside = [min(border, target) * factor for border in keep]
         pieces.append(
             _Piece(
-                low=np.clip(first + np.arange(tile), 0, target - 1),
-                guide=at_scale(first * factor + np.arange(tile * factor), guide, target * factor),
+                low=np.minimum(start + np.arange(tile), target - 1),
+                guide=at_scale(start * factor + np.arange(tile * factor), guide, target * factor),
                 inside=slice(*inside),
-                taken=slice(*(border - first * factor for border in inside)),
+                taken=slice(*(border - start * factor for border in inside)),
             )
         )
     return pieces
@@ -146,15 +147,21 @@ def _prepared(model: nnx.Module, target: tuple[int, ...]) -> Callable[..., jax.A
     batch, height, width, _ = target
     factor: int = model.factor  # type: ignore[attr-defined]
     guide = batch, height * factor, width * factor, 3
-    if (graph, target) not in _compiled:
+    if (graph, target) not in _programs:
         shapes = (jax.ShapeDtypeStruct(shape, np.float32) for shape in (target, guide))
-        _apply.lower(graph, state, *shapes).compile()
+        _programs[graph, target] = _compiled(_apply.lower(graph, state, *shapes))
         return_free_memory()
-        _compiled.add((graph, target))
-    return partial(_apply, graph, state)
+    return partial(_programs[graph, target], state)
 
 
-_compiled: set[tuple[Any, ...]] = set()
+_programs: dict[tuple[Any, ...], Callable[..., jax.Array]] = {}
+
+
+def _compiled(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+    if jax.default_backend() == "cpu":
+        with suppress(jax.errors.JaxRuntimeError):  # a version of XLA that has no such option
+            return lowered.compile(_CPU_OPTIONS)
+    return lowered.compile()
 
 
 @partial(jax.jit, static_argnums=0)

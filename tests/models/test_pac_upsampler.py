@@ -116,10 +116,8 @@ def test_averages_are_kept_better_than_by_filters_alone():
 
 def open_gates(model):
     """As if training had found the filters to be right everywhere."""
-    bias = model.guide_network.head.bias
-    first, gates = model.target_features, len(model.dilations)
-    by_pixel = bias[...].reshape(-1, first + gates + 4)
-    bias[...] = by_pixel.at[:, first : first + gates].set(50.0).ravel()
+    bias = model.gates.conv.bias
+    bias[...] = jnp.full_like(bias[...], 50.0)
 
 
 def test_edge_of_the_image_is_the_edge_of_the_result():
@@ -142,7 +140,7 @@ def test_guide_features_learn_from_the_first_update_on():
     model = PacUpsampler(8, blocks=1, rngs=nnx.Rngs(0))
     low, guide = random_pair(8)
     gradients = nnx.jit(nnx.grad(lambda m: jnp.sum(m(low, guide) ** 2)))(model)
-    of_features = gradients.guide_network.head.kernel[...].reshape(-1, 1 + 7 + 4)[:, 8:]
+    of_features = gradients.deep.conv.kernel[...].reshape(-1, 4)
     assert jnp.all(jnp.any(of_features != 0, axis=0))
     assert jnp.all(gradients.scale[...][:, 4:] != 0)
 
@@ -157,11 +155,12 @@ def test_gradients_reach_every_parameter():
 
 
 def test_network_sees_no_further_than_it_says():
-    network = PacUpsampler(4, blocks=2, rngs=nnx.Rngs(0)).guide_network
-    disturb(network)
+    model = PacUpsampler(4, blocks=2, rngs=nnx.Rngs(0))
+    disturb(model)
+    network, head = model.guide_network, model.gates
     images = jnp.asarray(np.random.default_rng(0).normal(size=(1, 20, 2, 66)), jnp.float32)
     for row in range(40, 44):
-        gradient = jax.grad(lambda x, row=row: network(x)[0, row].sum())(images)
+        gradient = jax.grad(lambda x, row=row: head(network(x))[0, row].sum())(images)
         rows = np.flatnonzero(np.any(np.asarray(gradient) != 0, axis=(0, 2, 3)))
         seen = max(row - 4 * rows[0], 4 * rows[-1] + 3 - row)
         assert network.reach - 3 <= seen <= network.reach
@@ -199,8 +198,11 @@ def loops(model, low, guide):
         for x in range(width // 4):
             pixels = [images[0, 4 * y + i, 4 * x + j] for i in range(4) for j in range(4)]
             blocks[0, y, x] = np.concatenate([*pixels, [1.0, -1.0]])  # takes pixels; factor 4
-    features = np.asarray(model.guide_network(jnp.asarray(blocks, jnp.float32)), np.float64)
-    gates = 1 / (1 + np.exp(2.0 - features[..., 2:4]))
+    features = model.guide_network(jnp.asarray(blocks, jnp.float32))
+    missing, gates, deep = (
+        np.asarray(head(features), np.float64) for head in (model.missing, model.gates, model.deep)
+    )
+    gates = 1 / (1 + np.exp(2.0 - gates))
 
     def put_back(target):
         if not model.back_projection:
@@ -208,10 +210,10 @@ def loops(model, low, guide):
         missing = low - downsample(jnp.asarray(target, jnp.float32), 4, "center")
         return target + np.asarray(interpolate(missing, 4, "center", "linear"))
 
-    target = put_back(target + deviation * features[..., :2])
+    target = put_back(target + deviation * missing)
     for number, dilation in enumerate(model.dilations):
         relative = 1.5 * (target - mean) / deviation
-        seen = np.concatenate([15.0 * guide, relative, features[..., 4:]], axis=-1)
+        seen = np.concatenate([15.0 * guide, relative, deep], axis=-1)
         seen = seen * np.asarray(model.scale[...])[number]
         gate = gates[..., number : number + 1]
         target = put_back(target + gate * (filtered(target, seen, dilation) - target))

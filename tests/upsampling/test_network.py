@@ -1,4 +1,6 @@
-"""One network on one image: continued at the borders, and in tiles as in one piece."""
+"""One network on one image: as if called on all of it, and in tiles as in one piece."""
+
+from math import lcm
 
 import jax
 import jax.numpy as jnp
@@ -14,23 +16,25 @@ from tests.upsampling.fakes import Fake, Whole, pac_net, random
 
 
 def reference(model, target, guide):
-    """The whole image at once, continued by four pixels of the target with jnp.pad."""
+    """The whole image at once; if the network needs a multiple of a unit, continued with jnp.pad."""
     f = model.factor
     size = (f * target.shape[0], f * target.shape[1])
     guide = jax.image.resize(guide, (*size, 3), "linear", antialias=False)
     values = target_range(jnp.asarray(target)[None])
+    unit = lcm(model.alignment, f) // f
+    after = [-n % unit for n in target.shape[:2]]
     low, high = (
-        jnp.pad(a, ((0, 0), (w, w), (w, w), (0, 0)), mode="edge")
-        for a, w in ((values.normalize(target[None]), 4), (guide[None], 4 * f))
+        jnp.pad(a, ((0, 0), *((0, w * n) for n in after), (0, 0)), mode="edge")
+        for a, w in ((values.normalize(target[None]), 1), (guide[None], f))
     )
-    result = values.restore(model(low, high))
-    return result[0, 4 * f : -4 * f, 4 * f : -4 * f]
+    return values.restore(model(low, high))[0, : size[0], : size[1]]
 
 
+@pytest.mark.parametrize("block", [4, 16])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("guide_size", [(28, 36), (26, 35), (40, 20)])
-def test_the_whole_image_is_continued_by_its_last_pixels(channels, guide_size):
-    model, target, guide = Fake(4), 3 + 2 * random(0, 7, 9, channels), random(1, *guide_size, 3)
+def test_it_is_the_network_on_the_whole_image(channels, guide_size, block):
+    model, target, guide = Fake(4, block=block), 3 + 2 * random(0, 7, 9, channels), random(1, *guide_size, 3)
     result = run(model, target, guide, tile=None)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, reference(model, target, guide), atol=1e-5)
@@ -148,3 +152,10 @@ def test_one_shape_is_compiled_once():
     for seed in range(3):
         run(Counting(2), random(seed, 9, 9, 1), guide, tile=None)
     assert len(traced) == 1
+
+
+def test_a_version_of_xla_without_the_option_does_without(monkeypatch):
+    monkeypatch.setattr(network, "_CPU_OPTIONS", {"xla_cpu_no_such_option": ""})
+    target, guide = random(0, 5, 3, 1), random(1, 10, 6, 3)
+    result = run(Whole(2), target, guide, tile=None)
+    np.testing.assert_allclose(result, target.repeat(2, 0).repeat(2, 1), rtol=1e-6)
