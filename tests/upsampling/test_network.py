@@ -34,7 +34,11 @@ def reference(model, target, guide):
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("guide_size", [(28, 36), (26, 35), (40, 20)])
 def test_it_is_the_network_on_the_whole_image(channels, guide_size, block):
-    model, target, guide = Fake(4, block=block), 3 + 2 * random(0, 7, 9, channels), random(1, *guide_size, 3)
+    model, target, guide = (
+        Fake(4, block=block),
+        3 + 2 * random(0, 7, 9, channels),
+        random(1, *guide_size, 3),
+    )
     result = run(model, target, guide, tile=None)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, reference(model, target, guide), atol=1e-5)
