@@ -135,20 +135,15 @@ class PacUpsampler(nnx.Module):
         }
         self.guide_network = GuideNetwork(BLOCK * BLOCK * channels + 2, features, blocks, **options)
         self.missing = Head(features, target_features, from_zero=True, **options)
-        # Of the filters: how far each moves a pixel, what they compare besides the images, and how much
-        # each makes of which channel.
+        # What steers the filters: how far each moves a pixel, what they compare besides the images,
+        # and how much each makes of which channel.
         filters = len(self.dilations)
-        self.gates = nnx.data(
-            Head(features, filters, from_zero=True, **options) if filters else None
-        )
-        self.deep = nnx.data(
-            Head(features, deep_features, from_zero=False, **options) if deep_features else None
-        )
-        self.scale = nnx.data(
-            nnx.Param(jnp.ones((filters, channels + deep_features), param_dtype))
-            if filters
-            else None
-        )
+        self.gates = self.deep = self.scale = nnx.data(None)
+        if filters:
+            self.gates = Head(features, filters, from_zero=True, **options)
+            self.scale = nnx.Param(jnp.ones((filters, channels + deep_features), param_dtype))
+        if filters and deep_features:
+            self.deep = Head(features, deep_features, from_zero=False, **options)
 
     @property
     def alignment(self) -> int:

@@ -137,7 +137,7 @@ def test_edge_of_the_image_is_the_edge_of_the_result():
 
 def test_guide_features_learn_from_the_first_update_on():
     """Equal features would have affinities without gradients, and stay equal for good."""
-    model = PacUpsampler(8, blocks=1, rngs=nnx.Rngs(0))
+    model = PacUpsampler(8, blocks=1, dilations=(4, 1), rngs=nnx.Rngs(0))
     low, guide = random_pair(8)
     gradients = nnx.jit(nnx.grad(lambda m: jnp.sum(m(low, guide) ** 2)))(model)
     of_features = gradients.deep.conv.kernel[...].reshape(-1, 4)
@@ -146,10 +146,11 @@ def test_guide_features_learn_from_the_first_update_on():
 
 
 def test_gradients_reach_every_parameter():
-    model = PacUpsampler(8, blocks=2, rngs=nnx.Rngs(0))
+    model = PacUpsampler(8, blocks=2, dilations=(4, 1), rngs=nnx.Rngs(0))
     disturb(model, 0.01)  # more, and no pixel is like its neighbours
     low, guide = random_pair(8)
     gradients = nnx.jit(nnx.grad(lambda m: jnp.sum(m(low, guide) ** 2)))(model)
+    assert len(nnx.to_flat_state(gradients)) == 17
     chex.assert_tree_all_finite(gradients)
     assert all(jnp.any(g[...] != 0) for _, g in nnx.to_flat_state(gradients))
 
