@@ -153,12 +153,14 @@ _OUR_FLOW = dataclasses.replace(
 
 CONFIGS = {
     # Our network.
-    "depth_x4": _OURS,
     "depth_x8_first": dataclasses.replace(_OURS, factors=(8,)),
     "depth_x8": dataclasses.replace(
         _OURS, factors=(8,), start_from="depth_x8_first", learning_rate=6e-4
     ),
-    "depth_x16": dataclasses.replace(_OURS, factors=(16,), start_from="depth_x8_first", steps=3000),
+    "depth_x4": dataclasses.replace(_OURS, start_from="depth_x8", steps=6000, learning_rate=8e-4),
+    "depth_x16": dataclasses.replace(
+        _OURS, factors=(16,), start_from="depth_x8", steps=3300, learning_rate=8e-4
+    ),
     "flow_x4": _OUR_FLOW,
     "flow_x8": dataclasses.replace(_OUR_FLOW, factors=(8,), start_from="flow_x4", steps=1500),
     "flow_x16_first": dataclasses.replace(
