@@ -151,6 +151,15 @@ class PacUpsampler(nnx.Module):
         return BLOCK
 
     @property
+    def margin(self) -> int:
+        """Samples by which `pac_jax.upsample` continues images at their borders.
+
+        None: what it adds is small beside the interpolated target, and continued images, whose texture
+        is drawn out into stripes, are unlike those it was trained on.
+        """
+        return 0
+
+    @property
     def receptive_field(self) -> int:
         """Pixels of the guide to each side on which an output depends by more than rounding.
 

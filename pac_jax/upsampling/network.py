@@ -1,4 +1,4 @@
-"""One network on one image: cut into tiles, compiled once."""
+"""One network on one image: continued at its borders, cut into tiles, compiled once."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +17,10 @@ from pac_jax.upsampling.tiles import Grid, chosen_tile, cut, given_tile
 
 __all__ = ["run"]
 
+# Networks that pad with zeros answer wrongly at the border, and training leaves the border out. So
+# images are continued by their last pixels: this many of the target's at every side, unless the network
+# says by its `margin` that it needs fewer.
+_MARGIN = 4
 # Pixels of the guide in a tile times channels of the target: bounds the memory of one call.
 _TILE_PIXELS = 420_000
 # On CPUs XLA hands convolutions and products to a library that prepares each of them when it first
@@ -31,7 +35,8 @@ def run(
 
     Args:
         model: called as `model(target_low, guide)`; it has a `factor` and, unless images are always
-            to be taken whole, `receptive_field` and `alignment`.
+            to be taken whole, `receptive_field` and `alignment`. It may have a `margin`: by how many
+            pixels of the target images are continued at every side, 4 if it does not say.
         target: (h, w, C) float32, finite.
         guide: (H, W, 3) of any size, float32 in [0, 1] or uint8; it is resized to (factor h,
             factor w) bilinearly.
@@ -95,9 +100,9 @@ def _pieces(
     model: nnx.Module, guide: tuple[int, ...], target: tuple[int, ...], tile: int | None
 ) -> tuple[list[_Piece], list[_Piece]]:
     """The tiles' parts along both axes."""
-    grid = _grid(model, tile)
-    height, width = target[:2]
-    size = grid.rounded_up(height), grid.rounded_up(width)
+    grid, margin = _grid(model, tile), getattr(model, "margin", _MARGIN)
+    height, width = (grid.rounded_up(n + 2 * margin) for n in target[:2])
+    size = height, width
     if tile is not None:
         shape = given_tile(size, grid, tile)
     elif hasattr(model, "receptive_field"):
@@ -105,23 +110,25 @@ def _pieces(
     else:
         shape = size
     rows, columns = (
-        _pieces_of_axis(*lengths, grid)
+        _pieces_of_axis(*lengths, grid, margin)
         for lengths in zip(target[:2], guide[:2], size, shape, strict=True)
     )
     return rows, columns
 
 
-def _pieces_of_axis(target: int, guide: int, size: int, tile: int, grid: Grid) -> list[_Piece]:
+def _pieces_of_axis(
+    target: int, guide: int, size: int, tile: int, grid: Grid, margin: int
+) -> list[_Piece]:
     pieces, factor = [], grid.factor
     for start, *keep in cut(size, tile, grid.overlap):
-        # Up to a multiple of the unit, an image is continued by its last pixels.
-        inside = [min(border, target) * factor for border in keep]
+        first = start - margin  # on the target, without its continuation
+        inside = [min(max(0, border - margin), target) * factor for border in keep]
         pieces.append(
             _Piece(
-                low=np.minimum(start + np.arange(tile), target - 1),
-                guide=at_scale(start * factor + np.arange(tile * factor), guide, target * factor),
+                low=np.clip(first + np.arange(tile), 0, target - 1),
+                guide=at_scale(first * factor + np.arange(tile * factor), guide, target * factor),
                 inside=slice(*inside),
-                taken=slice(*(border - start * factor for border in inside)),
+                taken=slice(*(border - first * factor for border in inside)),
             )
         )
     return pieces

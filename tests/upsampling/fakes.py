@@ -15,12 +15,13 @@ class Fake(nnx.Module):
     of the block of a coarse grid that it lies in: so a cut at another place, or too near, shows.
     """
 
-    def __init__(self, factor, *, reach=5, block=None, strength=1.0):
+    def __init__(self, factor, *, reach=5, block=None, strength=1.0, margin=4):
         self.factor = factor
         self.reach = reach
         self.block = block or factor
         self.strength = strength
         # What it says of itself.
+        self.margin = margin
         self.alignment = self.block
         self.receptive_field = max(self.reach, self.block)
 

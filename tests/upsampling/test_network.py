@@ -1,4 +1,4 @@
-"""One network on one image: as if called on all of it, and in tiles as in one piece."""
+"""One network on one image: continued at the borders, and in tiles as in one piece."""
 
 from math import lcm
 
@@ -15,33 +15,31 @@ from pac_jax.upsampling.resizing import sample
 from tests.upsampling.fakes import Fake, Whole, pac_net, random
 
 
-def reference(model, target, guide):
-    """The whole image at once; if the network needs a multiple of a unit, continued with jnp.pad."""
+def reference(model, target, guide, margin):
+    """The whole image at once, continued with jnp.pad: by the margin, and to a multiple of the unit."""
     f = model.factor
     size = (f * target.shape[0], f * target.shape[1])
     guide = jax.image.resize(guide, (*size, 3), "linear", antialias=False)
     values = target_range(jnp.asarray(target)[None])
     unit = lcm(model.alignment, f) // f
-    after = [-n % unit for n in target.shape[:2]]
+    after = [margin + -(n + 2 * margin) % unit for n in target.shape[:2]]
     low, high = (
-        jnp.pad(a, ((0, 0), *((0, w * n) for n in after), (0, 0)), mode="edge")
+        jnp.pad(a, ((0, 0), *((w * margin, w * n) for n in after), (0, 0)), mode="edge")
         for a, w in ((values.normalize(target[None]), 1), (guide[None], f))
     )
-    return values.restore(model(low, high))[0, : size[0], : size[1]]
+    inside = (slice(f * margin, f * margin + n) for n in size)
+    return values.restore(model(low, high))[(0, *inside)]
 
 
-@pytest.mark.parametrize("block", [4, 16])
+@pytest.mark.parametrize(("block", "margin"), [(4, 4), (4, 0), (16, 1)])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("guide_size", [(28, 36), (26, 35), (40, 20)])
-def test_it_is_the_network_on_the_whole_image(channels, guide_size, block):
-    model, target, guide = (
-        Fake(4, block=block),
-        3 + 2 * random(0, 7, 9, channels),
-        random(1, *guide_size, 3),
-    )
+def test_it_is_the_network_on_the_whole_image(channels, guide_size, block, margin):
+    model = Fake(4, block=block, margin=margin)
+    target, guide = 3 + 2 * random(0, 7, 9, channels), random(1, *guide_size, 3)
     result = run(model, target, guide, tile=None)
     assert result.dtype == np.float32
-    np.testing.assert_allclose(result, reference(model, target, guide), atol=1e-5)
+    np.testing.assert_allclose(result, reference(model, target, guide, margin), atol=1e-5)
 
 
 @pytest.mark.parametrize("tile", [24, 40])
@@ -76,7 +74,7 @@ def test_pac_net_in_tiles_is_pac_net():
     assert np.ptp(whole) > 1
     tiled = run(model, target, guide, tile=2 * model.receptive_field + 16)
     np.testing.assert_allclose(tiled, whole, rtol=1e-5)
-    np.testing.assert_allclose(whole, reference(model, target, guide), rtol=1e-5)
+    np.testing.assert_allclose(whole, reference(model, target, guide, 4), rtol=1e-5)
 
 
 @pytest.mark.parametrize("factor", [4, 8, 16])
