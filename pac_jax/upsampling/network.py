@@ -156,24 +156,28 @@ def _prepared(model: nnx.Module, target: tuple[int, ...]) -> Callable[..., jax.A
     guide = batch, height * factor, width * factor, 3
     if (graph, target) not in _programs:
         shapes = (jax.ShapeDtypeStruct(shape, np.float32) for shape in (target, guide))
-        _programs[graph, target] = _compiled(_apply.lower(graph, state, *shapes))
+        _programs[graph, target] = _compiled(graph, state, *shapes)
         return_free_memory()
-    return partial(_programs[graph, target], state)
+    return partial(_programs[graph, target], graph, state)
 
 
 _programs: dict[tuple[Any, ...], Callable[..., jax.Array]] = {}
 
 
-def _compiled(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+def _compiled(*arguments: Any) -> Callable[..., jax.Array]:
+    """`_output` as a program that is compiled for these arguments, but compiles itself for others."""
     if jax.default_backend() == "cpu":
         with suppress(jax.errors.JaxRuntimeError):  # a version of XLA that has no such option
-            return lowered.compile(_CPU_OPTIONS)
-    return lowered.compile()
+            _on_cpu.lower(*arguments).compile()
+            return _on_cpu
+    _elsewhere.lower(*arguments).compile()
+    return _elsewhere
 
 
-@partial(jax.jit, static_argnums=0)
-def _apply(graph: Any, state: Any, target: jax.Array, guide: jax.Array) -> jax.Array:
+def _output(graph: Any, state: Any, target: jax.Array, guide: jax.Array) -> jax.Array:
     return nnx.merge(graph, state)(target, guide)
 
 
+_on_cpu = jax.jit(_output, static_argnums=0, compiler_options=_CPU_OPTIONS)
+_elsewhere = jax.jit(_output, static_argnums=0)
 _target_range = jax.jit(target_range)

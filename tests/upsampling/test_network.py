@@ -157,7 +157,28 @@ def test_one_shape_is_compiled_once():
 
 
 def test_a_version_of_xla_without_the_option_does_without(monkeypatch):
-    monkeypatch.setattr(network, "_CPU_OPTIONS", {"xla_cpu_no_such_option": ""})
+    options = {"xla_cpu_no_such_option": ""}
+    unknown = jax.jit(network._output, static_argnums=0, compiler_options=options)
+    monkeypatch.setattr(network, "_on_cpu", unknown)
     target, guide = random(0, 5, 3, 1), random(1, 10, 6, 3)
     result = run(Whole(2), target, guide, tile=None)
     np.testing.assert_allclose(result, target.repeat(2, 0).repeat(2, 1), rtol=1e-6)
+
+
+def test_parameters_may_change_their_type():
+    """The same network in half precision: another program."""
+
+    class Scaled(Whole):
+        def __init__(self):
+            super().__init__(2)
+            self.scale = nnx.Param(jnp.full((), 1.0001))
+
+        def __call__(self, target_low, guide):
+            return super().__call__(target_low, guide) * self.scale[...].astype(jnp.float32)
+
+    model, target, guide = Scaled(), random(0, 6, 7, 1), random(1, 12, 14, 3)
+    before = run(model, target, guide, tile=None)
+    model.scale.set_value(model.scale[...].astype(jnp.float16))  # 1
+    after = run(model, target, guide, tile=None)
+    np.testing.assert_allclose(after, target.repeat(2, 0).repeat(2, 1), rtol=1e-6)
+    assert not np.array_equal(before, after)
