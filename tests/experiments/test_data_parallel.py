@@ -11,7 +11,7 @@ import pytest
 OVERRIDES = [
     *("--network", "pac_upsampler", "--deep-features", "1", "--dilations", "1"),
     *("--factors", "4", "--crop", "16", "--steps", "3", "--batch-size", "4", "--scenes", "4"),
-    *("--warmup-steps", "1", "--learning-rate", "0.01"),
+    *("--warmup-steps", "1", "--learning-rate", "0.001"),
 ]
 
 
@@ -68,9 +68,9 @@ def test_two_processes_learn_what_one_does(tmp_path):
         assert len(one) > 5
         assert not np.array_equal(one["losses"][:1], one["losses"][2:])
         np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
-        # Adam makes steps of 1e-2 also of gradients that are little but rounding.
+        # Adam makes steps of 1e-3 also of gradients that are little but rounding.
         for name in set(one) - {"losses"}:
-            np.testing.assert_allclose(two[name], one[name], rtol=0, atol=1e-4)
+            np.testing.assert_allclose(two[name], one[name], rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize(
