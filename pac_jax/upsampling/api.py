@@ -60,7 +60,9 @@ def upsample(
             measurement, pass a mask of ones.
         model: name in `pac_jax.pretrained.list()`, path of a .safetensors file, or a network that
             is called as `model(target_low, guide)` and has a `factor`; if None the best that ship
-            for the kind.
+            for the kind. A network that has `receptive_field` and `alignment` (pixels of the guide)
+            is cut into tiles; images are continued at their borders by its `margin`, pixels of the
+            target, or 4 if it has none.
         protocol: how the target came about: 'bicubic' or 'bilinear-antialias' where each value is a
             mean over its surroundings, as sensors and good resizing give it, 'center' or 'last'
             where it is that of one pixel, in the middle or at the end of its block. If None what the
