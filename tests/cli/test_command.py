@@ -196,7 +196,7 @@ def test_programs_are_kept_in_the_users_cache_folder(folder, network):
     pair = [*MODULE, "upsample", "depth.png", "photo.png", "-o", "a.npy", "--model", str(network)]
     for options, kept in ((["--no-cache"], False), ([], True)):
         subprocess.run([*pair, *options], cwd=folder, env=environment, check=True)
-        found = [path for path in folder.rglob("*_apply*") if path.is_file()]
+        found = [path for path in folder.rglob("*_output*") if path.is_file()]
         assert bool(found) == kept
 
 
