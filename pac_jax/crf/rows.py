@@ -189,10 +189,14 @@ def conv(
         for number, taps in enumerate(np.ndindex(*lead_window)):
             first = [image, *(start + dilation * np.array(taps, np.int32)), 0, 0]
             block = (batch, *ones, band, channels, padded_width)
-            samples = lax.dynamic_slice(padded, first, block).reshape(batch, *block[-3:])
+            samples = lax.dynamic_slice(padded, first, block, allow_negative_indices=False).reshape(
+                batch, *block[-3:]
+            )
             first = [image, *start, number * along, 0]
             block = (batch, *ones, band, along, width)
-            weights = lax.dynamic_slice(affinity, first, block).reshape(batch, *block[-3:])
+            weights = lax.dynamic_slice(
+                affinity, first, block, allow_negative_indices=False
+            ).reshape(batch, *block[-3:])
             products = times_matrix(samples, kernels[taps].T, precision)
             for tap in range(along):
                 product = products[..., tap * features : (tap + 1) * features, :]
