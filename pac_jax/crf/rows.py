@@ -27,6 +27,9 @@ _BAND_BYTES = 2**20
 # image is instead cut into segments whose taps all lie inside, each a loop of its own to compile.
 _MOST_PADDING = 0.25
 
+# No index is negative; JAX would add a check for each.
+_read = partial(lax.dynamic_slice, allow_negative_indices=False)
+
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def gaussian_affinity(window: Ints, dilation: int, guide: jax.Array) -> jax.Array:
@@ -189,14 +192,10 @@ def conv(
         for number, taps in enumerate(np.ndindex(*lead_window)):
             first = [image, *(start + dilation * np.array(taps, np.int32)), 0, 0]
             block = (batch, *ones, band, channels, padded_width)
-            samples = lax.dynamic_slice(padded, first, block, allow_negative_indices=False).reshape(
-                batch, *block[-3:]
-            )
+            samples = _read(padded, first, block).reshape(batch, *block[-3:])
             first = [image, *start, number * along, 0]
             block = (batch, *ones, band, along, width)
-            weights = lax.dynamic_slice(
-                affinity, first, block, allow_negative_indices=False
-            ).reshape(batch, *block[-3:])
+            weights = _read(affinity, first, block).reshape(batch, *block[-3:])
             products = times_matrix(samples, kernels[taps].T, precision)
             for tap in range(along):
                 product = products[..., tap * features : (tap + 1) * features, :]

@@ -86,17 +86,15 @@ class Group:
     def kernel_of_tap(self, kernel: jax.Array, lead: jax.Array) -> jax.Array:
         """(count, ...) of what `kernels_of_groups` gives for this group."""
         start, size = self._tap(kernel, lead)
-        return lax.dynamic_slice(kernel, start, size, allow_negative_indices=False).reshape(
-            self.count, *self._of_phase(kernel)
-        )
+        tap = lax.dynamic_slice(kernel, start, size, allow_negative_indices=False)
+        return tap.reshape(self.count, *self._of_phase(kernel))
 
     def add_to_tap(self, total: jax.Array, lead: jax.Array, own: jax.Array) -> jax.Array:
         """Add (count, ...) where `kernel_of_tap` reads."""
         start, size = self._tap(total, lead)
-        own = own.reshape(size) + lax.dynamic_slice(
-            total, start, size, allow_negative_indices=False
-        )
-        return lax.dynamic_update_slice(total, own, start, allow_negative_indices=False)
+        tap = lax.dynamic_slice(total, start, size, allow_negative_indices=False)
+        tap += own.reshape(size)
+        return lax.dynamic_update_slice(total, tap, start, allow_negative_indices=False)
 
     def _tap(self, kernel: jax.Array, lead: jax.Array) -> tuple[tuple[jax.Array, ...], Ints]:
         """Where the tap lies in a group's kernel: first element along all axes, and size."""
