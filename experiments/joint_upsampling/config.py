@@ -136,6 +136,17 @@ class Config(Plan):
 
 
 _FLOW = Config(task="flow", protocols=("bilinear-antialias",))
+_LONGER = Config(
+    factors=(8,),
+    steps=12_000,
+    batch_size=1,
+    learning_rate=1e-3,
+    warmup_steps=100,
+    checkpoint_every=1000,
+    crop=96,
+    margin=80,
+    misaligned=0.5,
+)
 _OURS = Config(
     network="pac_upsampler",
     steps=9000,
@@ -183,6 +194,11 @@ CONFIGS = {
     **{
         f"pac_x{n}_published": Config(network="pac_net", factors=(n,), normalize=False)
         for n in (4, 8, 16)
+    },
+    # The comparison with twenty times as many updates; of these the lite PAC-Net ships.
+    **{
+        f"{name}_x8_longer": dataclasses.replace(_LONGER, network=network)
+        for name, network in (("lite", "pac_net_lite"), ("pac", "pac_net"), ("djif", "djif"))
     },
     # What each part of our network brings, in short runs.
     "ablation": _ABLATION,
