@@ -159,6 +159,7 @@ def _card(
             else " As published."
         )
     )
+    crops = "1 crop" if config.batch_size == 1 else f"{config.batch_size} crops"
     return f"""\
 # {name}
 
@@ -167,7 +168,7 @@ def _card(
 ## Training
 
 Command: `{_command(folder, config)}`, {config.steps} updates of
-{config.batch_size} crops of {config.crop} x {config.crop} pixels, seed {config.seed}, protocols
+{crops} of {config.crop} x {config.crop} pixels, seed {config.seed}, protocols
 {", ".join(config.protocols)}.{_beginning(config)}{f" {note}" if note else ""}
 It took {minutes:.0f} minutes on {_machine()}, shared with other work.
 
