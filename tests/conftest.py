@@ -15,11 +15,15 @@ if jax.__version_info__ < (0, 11):
     _FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
 
-# Without the pass that trades time for memory, and without lines of Python in programs, which nobody
-# reads here, they are made in a sixth less.
-for _option in ("jax_compiler_enable_remat_pass", "jax_traceback_in_locations_limit"):
-    os.environ[_option.upper()] = "0"
-    jax.config.update(_option, 0)
+# Arrays of tests are small: few optimisations, no pass that trades time for memory, and no lines of
+# Python in programs, which nobody reads here.
+for _option, _value in {
+    "jax_disable_most_optimizations": True,
+    "jax_compiler_enable_remat_pass": False,
+    "jax_traceback_in_locations_limit": 0,
+}.items():
+    os.environ[_option.upper()] = str(int(_value))
+    jax.config.update(_option, _value)
 
 # What a strict user switches on must not break the library: no implicit casts between types, no
 # implicit broadcasting between ranks.
@@ -89,16 +93,6 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         if _fused(item) is None or "cannot run this" not in str(error):
             raise
         pytest.skip(str(error))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _compile_quickly() -> Iterator[None]:
-    """Few optimisations, here and in processes that tests start: arrays of tests are small."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-        jax.config.update("jax_disable_most_optimizations", True)
-        yield
-        jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(autouse=True, scope="module")
