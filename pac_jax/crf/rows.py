@@ -27,9 +27,6 @@ _BAND_BYTES = 2**20
 # image is instead cut into segments whose taps all lie inside, each a loop of its own to compile.
 _MOST_PADDING = 0.25
 
-# No index is negative; JAX would add a check for each.
-_read = partial(lax.dynamic_slice, allow_negative_indices=False)
-
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def gaussian_affinity(window: Ints, dilation: int, guide: jax.Array) -> jax.Array:
@@ -192,10 +189,10 @@ def conv(
         for number, taps in enumerate(np.ndindex(*lead_window)):
             first = [image, *(start + dilation * np.array(taps, np.int32)), 0, 0]
             block = (batch, *ones, band, channels, padded_width)
-            samples = _read(padded, first, block).reshape(batch, *block[-3:])
+            samples = lax.dynamic_slice(padded, first, block).reshape(batch, *block[-3:])
             first = [image, *start, number * along, 0]
             block = (batch, *ones, band, along, width)
-            weights = _read(affinity, first, block).reshape(batch, *block[-3:])
+            weights = lax.dynamic_slice(affinity, first, block).reshape(batch, *block[-3:])
             products = times_matrix(samples, kernels[taps].T, precision)
             for tap in range(along):
                 product = products[..., tap * features : (tap + 1) * features, :]

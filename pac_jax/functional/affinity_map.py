@@ -165,9 +165,7 @@ def _by_taps(geometry: Geometry, function: OfSamples, samples: jax.Array) -> jax
 
     def at(offset: jax.Array) -> jax.Array:
         starts = [jnp.zeros((), jnp.int32), *offset, jnp.zeros((), jnp.int32)]
-        block = lax.dynamic_slice(
-            padded, starts, (padded.shape[0], *span, padded.shape[-1]), allow_negative_indices=False
-        )
+        block = lax.dynamic_slice(padded, starts, (padded.shape[0], *span, padded.shape[-1]))
         stop = [b * limit for b, limit in zip(span, limits, strict=True)]
         block = lax.slice(
             block,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
@@ -26,10 +26,6 @@ _STEP_TAPS = 7
 _STEP_PHASES = 16
 # With more channels than these, the product with the kernel takes most of the time.
 _MANY_CHANNELS = 128
-
-# No row is negative; JAX would add a check for each.
-_read_rows = partial(lax.dynamic_slice_in_dim, axis=1, allow_negative_indices=False)
-_write_rows = partial(lax.dynamic_update_slice_in_dim, axis=1, allow_negative_indices=False)
 
 
 class Block(NamedTuple):
@@ -136,7 +132,7 @@ class Bands:
     def read(self, samples: jax.Array, start: jax.Array) -> jax.Array:
         """The region (N, *region, C) from this row of samples (N, *input_size, C), zeros outside."""
         at, height = self._inside(start, samples.shape[1])
-        block = _read_rows(samples, at, height)
+        block = lax.dynamic_slice_in_dim(samples, at, height, axis=1)
         return _shifted_rows(_pad(block, self._margins()), start - at, self.region[0])
 
     def add(self, samples: jax.Array, region: jax.Array, start: jax.Array) -> jax.Array:
@@ -144,8 +140,8 @@ class Bands:
         at, height = self._inside(start, samples.shape[1])
         margins = [(-low, -high) for low, high in self._margins()]
         block = _shifted_rows(_pad(region, margins), at - start, height)
-        block += _read_rows(samples, at, height)
-        return _write_rows(samples, block, at)
+        block += lax.dynamic_slice_in_dim(samples, at, height, axis=1)
+        return lax.dynamic_update_slice_in_dim(samples, block, at, axis=1)
 
     def _inside(self, start: jax.Array, rows: int) -> tuple[jax.Array, int]:
         """Rows of the samples that hold all that is there of a region: the first, and how many."""
@@ -175,19 +171,19 @@ class Bands:
     def read_outputs(self, outputs: jax.Array, row: jax.Array) -> jax.Array:
         """The band (N, *size, *spread, ...) from this row of whole outputs."""
         spread = self.geometry.spread
-        band = _read_rows(outputs, row * spread[0], self.size[0] * spread[0])
+        band = lax.dynamic_slice_in_dim(outputs, row * spread[0], self.size[0] * spread[0], axis=1)
         return split_phases(band, spread, self.size)
 
     def write_outputs(self, outputs: jax.Array, band: jax.Array, row: jax.Array) -> jax.Array:
         """Whole outputs with the band (N, *size, *spread, ...) from this row on."""
         rows = self._rows(band)
-        return _write_rows(outputs, rows, row * self.geometry.spread[0])
+        return lax.dynamic_update_slice_in_dim(outputs, rows, row * self.geometry.spread[0], axis=1)
 
     def add_outputs(self, outputs: jax.Array, band: jax.Array, row: jax.Array) -> jax.Array:
         """Whole outputs and the band (N, *size, *spread, ...) from this row on."""
         rows, start = self._rows(band), row * self.geometry.spread[0]
-        rows += _read_rows(outputs, start, rows.shape[1])
-        return _write_rows(outputs, rows, start)
+        rows += lax.dynamic_slice_in_dim(outputs, start, rows.shape[1], axis=1)
+        return lax.dynamic_update_slice_in_dim(outputs, rows, start, axis=1)
 
     def _rows(self, band: jax.Array) -> jax.Array:
         """The inverse of `split_phases`."""
@@ -199,7 +195,7 @@ def _shifted_rows(array: jax.Array, start: jax.Array, height: int) -> jax.Array:
     """Rows from `start`, which may lie outside, where there are zeros."""
     padded = _pad(array, [(0, 0), (height, height), *[(0, 0)] * (array.ndim - 2)])
     start = jnp.clip(start + height, 0, array.shape[1] + height)
-    return _read_rows(padded, start, height)
+    return lax.dynamic_slice_in_dim(padded, start, height, axis=1)
 
 
 def _pad(array: jax.Array, widths: Sequence[tuple[int, int]]) -> jax.Array:

@@ -167,16 +167,16 @@ def _of_group(
     kernel_first = group.count > 1 and problem.feature_group_count == 1
 
     def tap(total: Arrays, xs: tuple) -> tuple[Arrays, jax.Array | None]:
-        lead, offset, weight = xs
+        number, offset, weight = xs
         met = arrays._replace(
             samples=jax.tree.map(partial(met_samples, bands, offset), arrays.samples),
             centres=weight if is_given else arrays.centres,
-            kernel=group.kernel_of_tap(arrays.kernel, lead),
+            kernel=group.kernel_of_tap(arrays.kernel, number),
         )
         own = asked.at_tap(problem, met, sums, kernel_first=kernel_first)
         kernel = total.kernel
         if kernel is not None:
-            kernel = group.add_to_tap(kernel, lead, own.kernel)
+            kernel = group.add_to_tap(kernel, number, own.kernel)
         total = Arrays(
             jax.tree.map(partial(_add_met, bands, offset), total.samples, own.samples),
             None if is_given else jax.tree.map(jnp.add, total.centres, own.centres),
@@ -188,7 +188,7 @@ def _of_group(
 
     # Several phases are one wide step already.
     unroll = bands.taps_in_a_step(group) if group.count == 1 else 1
-    xs = (group.lead, group.offset, arrays.centres if is_given else None)
+    xs = (group.number, group.offset, arrays.centres if is_given else None)
     return scan_or_step(tap, total, xs, unroll)
 
 
@@ -198,5 +198,5 @@ def _add_met(bands: Bands, offset: jax.Array, total: jax.Array, met: jax.Array) 
     zero = jnp.zeros((), met.dtype)
     rest = [(0, 0, 0)] * (met.ndim - 1 - len(bands.step))
     spread = lax.pad(met, zero, [(0, 0, 0), *((0, 0, s - 1) for s in bands.step), *rest])
-    spread += lax.dynamic_slice(total, start, spread.shape, allow_negative_indices=False)
-    return lax.dynamic_update_slice(total, spread, start, allow_negative_indices=False)
+    spread += lax.dynamic_slice(total, start, spread.shape)
+    return lax.dynamic_update_slice(total, spread, start)

@@ -54,10 +54,9 @@ class Group:
         return np.array(list(itertools.product(*self.offsets)), np.int32)
 
     @property
-    def lead(self) -> np.ndarray:
-        """(T, n) or (T, 1), where each tap lies in what `kernels_of_groups` gives for this group."""
-        sizes = self.geometry.window if self.geometry.num_phases == 1 else (len(self.offset),)
-        return np.array(list(np.ndindex(sizes)), np.int32)
+    def number(self) -> np.ndarray:
+        """(T,), which of the group's taps."""
+        return np.arange(len(self.offset), dtype=np.int32)
 
     @cached_property
     def place(self) -> np.ndarray:
@@ -83,25 +82,27 @@ class Group:
             widths[1 + n + axis] = (phases[0], after, _step(phases) - 1)
         return lax.pad(own, jnp.zeros((), own.dtype), widths)
 
-    def kernel_of_tap(self, kernel: jax.Array, lead: jax.Array) -> jax.Array:
+    def kernel_of_tap(self, kernel: jax.Array, number: jax.Array) -> jax.Array:
         """(count, ...) of what `kernels_of_groups` gives for this group."""
-        start, size = self._tap(kernel, lead)
-        tap = lax.dynamic_slice(kernel, start, size, allow_negative_indices=False)
-        return tap.reshape(self.count, *self._of_phase(kernel))
+        start, size = self._tap(kernel, number)
+        return lax.dynamic_slice(kernel, start, size).reshape(self.count, *self._of_phase(kernel))
 
-    def add_to_tap(self, total: jax.Array, lead: jax.Array, own: jax.Array) -> jax.Array:
+    def add_to_tap(self, total: jax.Array, number: jax.Array, own: jax.Array) -> jax.Array:
         """Add (count, ...) where `kernel_of_tap` reads."""
-        start, size = self._tap(total, lead)
-        tap = lax.dynamic_slice(total, start, size, allow_negative_indices=False)
-        tap += own.reshape(size)
-        return lax.dynamic_update_slice(total, tap, start, allow_negative_indices=False)
+        start, size = self._tap(total, number)
+        own = own.reshape(size) + lax.dynamic_slice(total, start, size)
+        return lax.dynamic_update_slice(total, own, start)
 
-    def _tap(self, kernel: jax.Array, lead: jax.Array) -> tuple[tuple[jax.Array, ...], Ints]:
+    def _tap(self, kernel: jax.Array, number: jax.Array) -> tuple[tuple[jax.Array, ...], Ints]:
         """Where the tap lies in a group's kernel: first element along all axes, and size."""
         rest = self._of_phase(kernel)
-        own = (1,) * len(lead) if self.geometry.num_phases == 1 else (1, self.count)
-        zero = jnp.zeros((), lead.dtype)
-        return (*lead, *(zero for _ in range(kernel.ndim - len(lead)))), (*own, *rest)
+        if self.geometry.num_phases == 1:
+            lead = jnp.unravel_index(number, self.geometry.window)
+            size: Ints = (*(1 for _ in lead), *rest)
+        else:
+            lead, size = (number,), (1, self.count, *rest)
+        zero = jnp.zeros((), number.dtype)
+        return (*lead, *(zero for _ in size[len(lead) :])), size
 
     def _of_phase(self, kernel: jax.Array) -> Ints:
         """Shape of one phase's tap."""

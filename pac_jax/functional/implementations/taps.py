@@ -201,8 +201,8 @@ def _sums_of_group(problem: Problem, bands: Bands, group: Group, arrays: Arrays)
     kernel_first = _kernel_first(problem, bands, arrays)
 
     def tap(sums: Sums, xs: tuple) -> tuple[Sums, None]:
-        lead, offset, weight = xs
-        kernel, samples = group.kernel_of_tap(arrays.kernel, lead), arrays.samples
+        number, offset, weight = xs
+        kernel, samples = group.kernel_of_tap(arrays.kernel, number), arrays.samples
         if kernel_first:
             inputs = inputs_times_kernel(problem, samples.inputs, kernel)
             samples = samples._replace(inputs=inputs)
@@ -218,7 +218,7 @@ def _sums_of_group(problem: Problem, bands: Bands, group: Group, arrays: Arrays)
 
     lead = (bands.batch, *bands.size, group.count)
     begin = zeros(problem, arrays.samples.inputs, arrays.kernel, lead)
-    xs = (group.lead, group.offset, arrays.centres if arrays.affinity is None else None)
+    xs = (group.number, group.offset, arrays.centres if arrays.affinity is None else None)
     return scan_or_step(jax.checkpoint(tap), begin, xs, bands.taps_in_a_step(group))[0]
 
 

@@ -199,12 +199,7 @@ def met_samples(bands: Bands, offset: jax.Array, region: jax.Array) -> jax.Array
     step = bands.step
     span = tuple((n - 1) * s + 1 for n, s in zip(bands.size, step, strict=True))
     rest = region.shape[1 + len(span) :]
-    block = lax.dynamic_slice(
-        region,
-        corner(offset, region.ndim),
-        (len(region), *span, *rest),
-        allow_negative_indices=False,
-    )
+    block = lax.dynamic_slice(region, corner(offset, region.ndim), (len(region), *span, *rest))
     return lax.slice(block, (0,) * block.ndim, block.shape, (1, *step, *(1 for _ in rest)))
 
 
