@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from pac_jax.cli.clock import Clock, peak_megabytes
 from pac_jax.cli.interruption import noted_interruptions
@@ -12,25 +11,23 @@ from pac_jax.cli.pairs import Job
 __all__ = ["run_jobs", "told"]
 
 
-def run_jobs(
-    jobs: list[Job], one: Callable[[Job], None], output: Path, doing: str, clock: Clock
-) -> int:
+def run_jobs(jobs: list[Job], one: Callable[[Job], None], doing: str, clock: Clock) -> int:
     """Do all jobs; of several, one that fails is told in one line and does not stop the others.
 
     Args:
-        jobs: what to do.
+        jobs: what to do; all results in one folder, which is made if missing.
         one: does a job.
-        output: the folder of several results; made if missing.
         doing: for the progress bar.
         clock: of the whole run.
 
     Returns:
         The exit code.
     """
+    output = jobs[0].output.parent
+    output.mkdir(parents=True, exist_ok=True)
     if len(jobs) == 1:
         one(jobs[0])
         return 0
-    output.mkdir(parents=True, exist_ok=True)
     failed = 0
     with noted_interruptions() as check:
         for job in _with_progress(jobs, doing):

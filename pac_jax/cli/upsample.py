@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     if options.verbose:
         print(f"start-up: {clock.elapsed():.2f} s")
     one = partial(_one, options=options, clock=clock)
-    return run_jobs(jobs, one, Path(options.output), "upsampling", clock)
+    return run_jobs(jobs, one, "upsampling", clock)
 
 
 def _one(job: Job, options: argparse.Namespace, clock: Clock) -> None:

@@ -109,6 +109,15 @@ def test_folders_are_paired_by_name(folder, command, network):
     np.testing.assert_array_equal(files.read_depth("new/sharp/b.exr"), single)
 
 
+def test_a_folder_of_one_file_makes_the_results_folder(folder, command, network):
+    for name in ("depths", "photos"):
+        (folder / name).mkdir()
+    write_pair("depths/a.png", "photos/a.png", 0)
+    code, _, errors = command("upsample", "depths", "photos", "-o", "new/sharp", "--model", network)
+    assert (code, errors) == (0, [])
+    assert [path.name for path in (folder / "new" / "sharp").iterdir()] == ["a.png"]
+
+
 def test_one_bad_file_does_not_stop_the_others(folder, command, network):
     for name in ("depths", "photos"):
         (folder / name).mkdir()
