@@ -143,6 +143,7 @@ _LONGER = Config(
     factors=(8,),
     steps=20_000,
     batch_size=1,
+    learning_rate=1e-3,
     warmup_steps=100,
     checkpoint_every=1000,
     misaligned=0.5,
@@ -198,7 +199,7 @@ CONFIGS = {
     # The comparison with many more updates; of these the lite PAC-Net ships.
     "lite_x8_longer": _LONGER,
     "pac_x8_longer": dataclasses.replace(_LONGER, network="pac_net"),
-    "djif_x8_longer": dataclasses.replace(_LONGER, network="djif", learning_rate=1e-3),
+    "djif_x8_longer": dataclasses.replace(_LONGER, network="djif"),
     # What each part of our network brings, in short runs.
     "ablation": _ABLATION,
     "ablation_without_deep_features": dataclasses.replace(_ABLATION, deep_features=0),
