@@ -73,7 +73,8 @@ def upsample(
 
     Returns:
         (H, W), (H, W, C) or (N, H, W, C), with as many dimensions as the target; float32, or labels
-        of the target's type. NumPy, or JAX if the target is a JAX array.
+        of the target's type. NumPy, or JAX if the target is a JAX array. A channel that has one value
+        everywhere keeps it.
 
     Raises:
         ValueError: shapes, values, sizes or names do not fit; the message says what would.

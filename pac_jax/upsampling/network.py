@@ -43,7 +43,7 @@ def run(
         tile: largest side of a tile in pixels of the guide, the overlap included; None to choose.
 
     Returns:
-        (factor h, factor w, C) float32.
+        (factor h, factor w, C) float32; a channel of one value keeps it everywhere.
 
     Raises:
         ValueError: the tile is too small, the model does not tell how it may be cut, or the target
@@ -77,7 +77,10 @@ def _channels(
             target_tile = low[np.ix_(row.low, column.low)][None]
             output = program(target_tile, sample(guide, row.guide, column.guide)[None])
             result[row.inside, column.inside] = np.asarray(output)[0, row.taken, column.taken]
-    return result * scale + offset
+    result = result * scale + offset
+    flat = np.ptp(target, axis=(0, 1)) == 0
+    result[..., flat] = target[0, 0, flat]  # where all is equal, networks still add a little noise
+    return result
 
 
 class _Piece(NamedTuple):

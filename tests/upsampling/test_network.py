@@ -120,6 +120,16 @@ def test_the_range_is_that_of_the_whole_image():
     np.testing.assert_allclose(result, whole, atol=1e-4)
 
 
+def test_what_is_flat_stays_flat():
+    target, guide = random(0, 6, 7, 2), random(1, 24, 28, 3)
+    target[..., 1] = 3e-5
+    result = run(Fake(4), target, guide, tile=None)
+    assert np.all(result[..., 1] == np.float32(3e-5))
+    varied = run(Fake(4), target[..., :1], guide, tile=None)
+    np.testing.assert_allclose(result[..., :1], varied, rtol=1e-6)
+    assert np.ptp(varied) > 1
+
+
 def test_a_model_that_does_not_tell_is_taken_whole_or_not_at_all(monkeypatch):
     monkeypatch.setattr(network, "_TILE_PIXELS", 100)
     target, guide = random(0, 9, 9, 1), random(1, 18, 18, 3)
