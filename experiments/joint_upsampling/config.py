@@ -20,9 +20,9 @@ that their cards name:
     lite_x4, lite_x8, lite_x16   4, 3, 5  0.82, 0.77, 0.87
     pac_x8                       6        0.76
     djif_x8                      16       1.05
-    lite_x8_longer               26       0.74
-    pac_x8_longer                49       0.74
-    djif_x8_longer               88       1.00
+    lite_x8_longer               25       0.73
+    pac_x8_longer                37       0.74
+    djif_x8_longer               78       0.96
 
 The model cards, `pac_jax/pretrained/weights`, have more.
 """
