@@ -6,16 +6,15 @@ Every field can be overridden on the command line, `--steps 200 --batch-size 4 -
 `python -m experiments.joint_upsampling --help` lists the configurations. Trained on one core of an
 Intel Xeon at 2.1 to 2.5 GHz or an AMD EPYC, two at a time (scores: on the images of the results in
 `docs/results`, RMSE over that of bicubic on Middlebury 2001/2003 under `bicubic`, end-point error over
-that of bilinear on FlyingChairs). The scores of flow_x8 and flow_x16 are of two filters, at a commit
-that their cards name:
+that of bilinear on FlyingChairs):
 
     configuration                minutes  score
     depth_x8                     85       0.49 (from what: see its card)
     depth_x4                     69       0.44
     depth_x16                    36       0.59
     flow_x4                      51       0.30
-    flow_x8                      5        0.48
-    flow_x16_first, flow_x16     4 + 7    0.65
+    flow_x8                      6        0.41
+    flow_x16_first, flow_x16     5 + 14   0.57
     flow_lite_x4, _x8, _x16      3, 3, 3  0.64, 0.68, 0.95
     lite_x4, lite_x8, lite_x16   4, 3, 5  0.82, 0.77, 0.87
     pac_x8                       6        0.76
