@@ -54,10 +54,10 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         >>> arrays["conv.weight"].shape  # doctest: +SKIP
         (8, 3, 5, 5)
     """
-    torch = _import_torch()
     path = os.fspath(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no checkpoint {path!r}")
+    torch = _import_torch()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or malicious file provokes in the reader

@@ -168,6 +168,7 @@ def test_an_absent_file_is_said_to_be_absent(torch, tmp_path):
 
 def test_without_torch_the_error_tells_how_to_install_it(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch", None)
+    (tmp_path / "weights.pth").touch()
     with pytest.raises(ImportError, match="pip install torch"):
         load_checkpoint(tmp_path / "weights.pth")
     assert pac_net_from_torch(pac_net_arrays()).factor == 4
@@ -175,5 +176,6 @@ def test_without_torch_the_error_tells_how_to_install_it(monkeypatch, tmp_path):
 
 def test_a_torch_that_can_be_made_to_execute_code_is_refused(torch, monkeypatch, tmp_path):
     monkeypatch.setattr(torch, "__version__", "2.5.1")
+    (tmp_path / "weights.pth").touch()
     with pytest.raises(ImportError, match=r"torch 2\.5\.1"):
         load_checkpoint(tmp_path / "weights.pth")
