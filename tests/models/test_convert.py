@@ -161,7 +161,8 @@ def test_anything_but_tensors_by_name_is_refused(torch, tmp_path, stored, messag
         load_checkpoint(path)
 
 
-def test_an_absent_file_is_said_to_be_absent(torch, tmp_path):
+def test_an_absent_file_is_said_to_be_absent(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch", None)  # not before that is asked for PyTorch
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_checkpoint(tmp_path / "nowhere.pth")
 
