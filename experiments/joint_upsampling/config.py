@@ -60,6 +60,8 @@ class Config(Plan):
         margin: pixels that a scene is larger than a crop.
         smallest_contrast: of a crop's targets, as a part of the range that they are normalised by;
             drawn from here to 1, since a crop of a large image has but a part of its range.
+        ends: probability of a crop's targets to reach the lower or the upper end of that range, as the
+            background and the nearest thing of an image do.
         rounded: probability of a crop's depths to be rounded to between 6 and 60 levels, as
             disparities in whole pixels are.
         misaligned: probability of a crop's photograph to lie up to `largest_shift` off its target, as
@@ -82,6 +84,7 @@ class Config(Plan):
     scenes: int = 2560
     margin: int = 48
     smallest_contrast: float = 0.25
+    ends: float = 0.0
     rounded: float = 0.25
     misaligned: float = 0.0
     largest_shift: float = 1.5
@@ -110,7 +113,7 @@ class Config(Plan):
             raise ValueError(
                 f"smallest_contrast is {self.smallest_contrast}; it needs to lie above 0, at most 1"
             )
-        for name in ("rounded", "misaligned"):
+        for name in ("ends", "rounded", "misaligned"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it needs to lie in [0, 1]")
         if not 0 <= self.largest_shift <= self.border:
@@ -140,11 +143,14 @@ class Config(Plan):
 _FLOW = Config(task="flow", protocols=("bilinear-antialias",))
 _LONGER = Config(
     factors=(8,),
-    steps=20_000,
+    steps=16_000,
     batch_size=1,
     learning_rate=1e-3,
     warmup_steps=100,
     checkpoint_every=1000,
+    crop=96,
+    margin=80,
+    ends=0.6,
     misaligned=0.5,
 )
 _OURS = Config(

@@ -68,6 +68,8 @@ def batch_at(config: Config, scenes: StoredScenes, step: int) -> Batch:
         targets = _rounded(targets, config.rounded, random)
     contrast = random.uniform(config.smallest_contrast, 1, config.batch_size)
     level = random.uniform(0, 1, config.batch_size)
+    at_an_end = random.uniform(0, 1, config.batch_size) < config.ends
+    level = np.where(at_an_end, np.round(level), level)
     parts = (guides, targets, contrast.astype(np.float32), level.astype(np.float32))
     return Batch(*jax.device_put(parts))
 

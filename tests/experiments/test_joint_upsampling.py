@@ -97,6 +97,20 @@ def test_some_photographs_lie_off_their_targets(tmp_path, quick):
     np.testing.assert_array_equal(*never)
 
 
+def test_some_targets_reach_an_end_of_their_range(tmp_path, quick):
+    config = dataclasses.replace(TINY, batch_size=64)
+    scenes = render_scenes(config, tmp_path)
+    within, half, all_of_them = (
+        batch_at(dataclasses.replace(config, ends=ends), scenes, 3) for ends in (0.0, 0.5, 1.0)
+    )
+    np.testing.assert_array_equal(half.guide, within.guide)
+    np.testing.assert_array_equal(all_of_them.level, np.round(within.level))
+    assert set(np.unique(all_of_them.level)) == {0, 1}
+    at_an_end = np.isin(half.level, (0, 1))
+    assert 16 < at_an_end.sum() < 48
+    np.testing.assert_array_equal(half.level[~at_an_end], within.level[~at_an_end])
+
+
 def test_an_error_in_the_background_reaches_the_consumer(tmp_path, monkeypatch, quick):
     def fail(*_):
         raise OSError("no crops today")
@@ -172,6 +186,7 @@ def test_networks_come_from_files_too(tmp_path):
         (["--border", "16"], "border is 16"),
         (["--rounded", "1.5"], "rounded is 1.5"),
         (["--misaligned", "-1"], "misaligned is -1.0"),
+        (["--ends", "1.5"], "ends is 1.5"),
         (["--largest-shift", "7"], "largest_shift is 7.0"),
         (["--protocols", "mean"], "protocol is 'mean'"),
         (["--steps", "many"], "argument --steps: invalid int value: 'many'"),
