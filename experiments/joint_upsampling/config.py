@@ -19,9 +19,9 @@ that of bilinear on FlyingChairs):
     lite_x4, lite_x8, lite_x16   4, 3, 5  0.82, 0.77, 0.87
     pac_x8                       6        0.76
     djif_x8                      16       1.05
-    lite_x8_longer               25       0.73
-    pac_x8_longer                37       0.74
-    djif_x8_longer               78       0.96
+    lite_x8_longer               23       0.73
+    pac_x8_longer                34       0.72
+    djif_x8_longer               70       0.97
 
 The model cards, `pac_jax/pretrained/weights`, have more.
 """
@@ -201,7 +201,7 @@ CONFIGS = {
         f"pac_x{n}_published": Config(network="pac_net", factors=(n,), normalize=False)
         for n in (4, 8, 16)
     },
-    # The comparison with many more updates; of these the lite PAC-Net ships.
+    # The comparison with many more updates.
     "lite_x8_longer": _LONGER,
     "pac_x8_longer": dataclasses.replace(_LONGER, network="pac_net"),
     "djif_x8_longer": dataclasses.replace(_LONGER, network="djif"),
