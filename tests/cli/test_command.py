@@ -51,8 +51,7 @@ def test_the_version_is_the_packages(capsys):
 
 def test_choices_are_those_of_the_library():
     assert KINDS == pretrained.KINDS
-    protocols = pytest.importorskip("pac_jax.models.protocols")
-    assert set(PROTOCOLS) == set(protocols.PROTOCOLS)
+    assert set(PROTOCOLS) == set(models.protocols.PROTOCOLS)
 
 
 def test_every_kind_can_be_read_and_written():

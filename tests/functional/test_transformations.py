@@ -76,8 +76,9 @@ def test_vmap_over_another_axis_and_of_the_gradient(implementation):
     def gradient(guide):
         options = {**case.library_geometry, "feature_group_count": 2, "normalize": True}
         options["implementation"] = implementation
-        loss = lambda guide: jnp.sum(pac_jax.pac_conv(inputs, guide, kernel, **options) ** 2)  # noqa: E731
-        return jax.grad(loss)(guide)
+        return jax.grad(lambda g: jnp.sum(pac_jax.pac_conv(inputs, g, kernel, **options) ** 2))(
+            guide
+        )
 
     case_axis = guides.ndim - 2
     got = jax.jit(jax.vmap(gradient, in_axes=case_axis, out_axes=case_axis))(guides)

@@ -33,6 +33,8 @@ def test_there_is_a_default_for_every_kind_and_factor():
 
 def test_the_folder_holds_what_the_manifest_says_and_nothing_else():
     assert {path.name for path in FOLDER.iterdir()} == {"manifest.json", *manifest()["files"]}
+    sizes = {name: (FOLDER / name).stat().st_size for name in manifest()["files"]}
+    assert sizes == {name: file["bytes"] for name, file in manifest()["files"].items()}
 
 
 @pytest.mark.parametrize("name", ["depth_x4", "depth_x4_lite", "flow_x4_lite"])
