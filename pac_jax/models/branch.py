@@ -10,6 +10,7 @@ from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
 
+from pac_jax.models.one_channel_conv import OneChannelConv
 from pac_jax.nn.initializers import uniform_bias, uniform_kernel
 
 
@@ -48,7 +49,8 @@ class Branch(nnx.Module):
             "rngs": rngs,
         }
         for (inputs, outputs), k, p in zip(pairwise(features), windows, paddings, strict=True):
-            conv = nnx.Conv(
+            kind = OneChannelConv if outputs == 1 else nnx.Conv
+            conv = kind(
                 inputs,
                 outputs,
                 (k, k),
