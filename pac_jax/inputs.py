@@ -105,7 +105,7 @@ def batch_of_masks(mask: ArrayLike, shape: tuple[int, ...], partner: str) -> np.
         TypeError: the dtype does not fit.
     """
     values = np.asarray(mask)
-    if values.dtype.kind not in "buif":
+    if not any(jnp.issubdtype(values.dtype, t) for t in (jnp.bool_, jnp.integer, jnp.floating)):
         raise TypeError(f"mask has dtype {values.dtype}; it needs booleans, or 0 where unmeasured")
     needed = (*shape[:3], 1)
     allowed = (needed, needed[:-1], *((needed[1:], needed[1:-1]) if shape[0] == 1 else ()))

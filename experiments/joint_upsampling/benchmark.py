@@ -63,7 +63,12 @@ def run(given: argparse.Namespace, console: Console) -> None:
         if not pairs:
             report(f"{kind}: nothing to measure")
             continue
-        methods = [*baselines(), *(network(n) for n in networks if serves(n, kind))]
+        serving = [n for n in networks if serves(n, kind)]
+        for saved in serving:
+            if not set(saved.factors) & set(given.factors):
+                known = ", ".join(f"x{factor}" for factor in saved.factors)
+                report(f"{saved.name} is left out: it knows {known}")
+        methods = [*baselines(), *(network(n) for n in serving)]
         folder = given.out / kind
         evaluate(
             methods,

@@ -55,7 +55,7 @@ class Config(Plan):
         views: of `pac_upsampler` when it is used; it is trained with one.
         start_from: whose parameters this run begins with: the name of a finished run beside it, or
             of a network that ships.
-        crop: height and width of the crops in pixels, a multiple of 16 and of the factors.
+        crop: height and width of the crops in pixels, a multiple of the factors.
         scenes: number of generated scenes, rendered once, that the crops are taken from.
         margin: pixels that a scene is larger than a crop.
         smallest_contrast: of a crop's targets, as a part of the range that they are normalised by;
@@ -107,8 +107,11 @@ class Config(Plan):
             raise ValueError(
                 f"factors is {self.factors}; {self.network} has other parameters for each: give one"
             )
-        if self.margin < 0:
-            raise ValueError(f"margin is {self.margin}; it needs to be 0 or more")
+        for name in ("margin", "deep_features"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it needs to be 0 or more")
+        if min(self.dilations, default=1) < 1:
+            raise ValueError(f"dilations are {self.dilations}; each needs to be positive")
         if not 0 < self.smallest_contrast <= 1:
             raise ValueError(
                 f"smallest_contrast is {self.smallest_contrast}; it needs to lie above 0, at most 1"

@@ -8,12 +8,13 @@ from PIL import Image
 
 from experiments.joint_upsampling.protocols import downsample, resize
 from experiments.joint_upsampling.real_pairs import RealPair
+from experiments.training.errors import RunError
 
 # Depth is cropped to multiples of the largest factor, so that all factors are measured on the same
 # pixels.
 MULTIPLE = 16
 RULES = {
-    "depth": f"cropped right and below to multiples of {MULTIPLE}",
+    "depth": f"cropped right and below to multiples of {MULTIPLE} and of the factor",
     "flow": "resized up to multiples of the factor (bilinear), results resized back",
 }
 
@@ -58,8 +59,17 @@ def fit(pair: RealPair, factor: int, protocol: str) -> Task:
 
 
 def cropped(pair: RealPair, multiple: int) -> RealPair:
-    """The pair without the last rows and columns, if there are more than a multiple."""
+    """The pair without the last rows and columns, if there are more than a multiple.
+
+    Raises:
+        RunError: nothing would be left.
+    """
     height, width = (n // multiple * multiple for n in pair.valid.shape)
+    if not height or not width:
+        raise RunError(
+            f"{pair.name} has {pair.valid.shape[0]} x {pair.valid.shape[1]} pixels, and is cropped to "
+            f"multiples of {multiple}, which leaves nothing; take a smaller factor"
+        )
     return pair._replace(
         guide=pair.guide[:, :height, :width],
         target=pair.target[:, :height, :width],

@@ -5,6 +5,7 @@ from flax import nnx
 from experiments.joint_upsampling.config import Config
 from experiments.joint_upsampling.initialization import start_as_interpolation
 from experiments.joint_upsampling.training_data import Setting, settings
+from experiments.training.errors import RunError
 from pac_jax.models import DJIF, PacNet, PacUpsampler
 
 Network = PacNet | DJIF | PacUpsampler
@@ -42,7 +43,16 @@ def graphs(config: Config) -> dict[Setting, nnx.GraphDef]:
 
 
 def build(config: Config) -> Network:
-    """The configuration's network as training begins: interpolation, or a filter of its target."""
+    """The configuration's network as training begins: interpolation, or a filter of its target.
+
+    Raises:
+        RunError: the network has no such form, now or when it is used.
+    """
+    try:
+        for setting in settings(config):
+            nnx.eval_shape(lambda s=setting: architecture(config, s, in_training=False))
+    except ValueError as error:
+        raise RunError(f"this configuration has no network: {error}") from error
     model = architecture(config, settings(config)[0], in_training=True)
     if not isinstance(model, PacUpsampler):  # which begins as interpolation by itself
         start_as_interpolation(model)

@@ -42,8 +42,9 @@ _FAILURES = {
   nearly so. Smooth a noisy sensor's map beforehand.
 - Map and photograph need to lie on each other; an offset of {offset} is too much.
 - Details smaller than a low-resolution pixel that the photograph does not show are lost.
-- At edges `pac_upsampler` may overshoot the map's values, and does so far where the protocol is not
-  the map's: single pixels (nearest neighbour) need `protocol="center"`.""",
+- At edges `pac_upsampler` may overshoot within the map's range, and does so far where the protocol is
+  not the map's. Without one, `pac_jax.upsample` tells means from single pixels by the map's edges; with
+  fewer than 20 of them it takes single pixels for means, which is worse than interpolation.""",
     "flow": """\
 - Motion is upsampled, not estimated: what is wrong in the coarse flow is wrong in the fine one.
 - The photograph is the first frame; flow of the second frame needs the second photograph.
@@ -103,6 +104,7 @@ def package(folder: Path, scores: Sequence[Score], commit: str, note: str = "") 
             kind=config.task,
             card=_card(name, config, saved, folder, of_factor, commit, note),
             score=_headline(saved.name, of_factor, config),
+            seed=config.seed,
             default=config.network == "pac_upsampler",
             file=config.task if len(saved.factors) > 1 else None,
         )

@@ -19,7 +19,7 @@ import skimage.data
 from scipy import ndimage
 
 from experiments.training.errors import RunError
-from pac_jax.files import FileFormatError, read_depth, read_flow, read_image
+from pac_jax.files import read_depth, read_flow, read_image
 
 # What the folder of real images holds.
 DATA = "depth_middlebury/ and flow/"
@@ -69,7 +69,8 @@ def real_pairs(kind: str, data: Path | None, report: Callable[[str], None]) -> l
     read = {"depth": _middlebury, "flow": _flow_folder}[kind]
     try:
         return pairs + read(data / folder)
-    except (FileNotFoundError, FileFormatError, KeyError, json.JSONDecodeError) as error:
+    # Also those of a scenes.json that is no JSON, or of another form.
+    except (FileNotFoundError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{data / folder} is not complete ({error}); it needs the layout described in "
             "experiments/joint_upsampling/real_pairs.py"

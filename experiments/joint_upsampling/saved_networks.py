@@ -117,7 +117,7 @@ def _from_package(name: str) -> SavedNetwork:
         factors=tuple(description.factors),
         protocols=(),
         parameters=_count(nnx.state(model, nnx.Param)),
-        seed=None,
+        seed=description.seed,
         steps=None,
         build=network,
     )

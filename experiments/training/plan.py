@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import inspect
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -41,6 +42,13 @@ class Plan:
     def __post_init__(self) -> None:
         """Check every field once."""
         self.check_positive(*_POSITIVE)
+        for name in ("learning_rate", "gradient_clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; it needs to be above 0 and finite"
+                )
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it needs to be 0 or more")
         if not 0 <= self.warmup_steps < self.steps:
             raise ValueError(
                 f"warmup_steps is {self.warmup_steps}; {self.steps} steps need it from 0 to "

@@ -26,6 +26,10 @@ def run(options: argparse.Namespace) -> int:
     output = Path(options.output)
     if output.suffix.lower() != ".png":
         raise ValueError(f"--output is {output}; it needs to end in .png")
+    if not output.parent.is_dir():
+        raise FileNotFoundError(
+            f"{output}: there is no folder {str(output.parent)!r} to write it into"
+        )
     photo = np.asarray(Image.open(_SCENE / "photo.jpg"))
     depth = files.read_depth(_SCENE / "depth.png")
     coarse = _resized(depth, depth.shape[0] // options.factor, depth.shape[1] // options.factor)

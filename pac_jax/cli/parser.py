@@ -169,7 +169,7 @@ def _upsample(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=PROTOCOLS,
         help="how the map came about: means over its surroundings (bicubic, bilinear-antialias) or "
-        "single pixels (center, last); default: the network's, mostly bicubic",
+        "single pixels (center, last); default: told from the edges of a depth map, or the network's",
     )
     add("--mask", metavar="FILE|FOLDER", help="images as large as the maps, black where unmeasured")
     add(

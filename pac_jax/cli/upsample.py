@@ -20,8 +20,6 @@ _READERS: dict[str, Callable[[Path], np.ndarray]] = {
     "labels": files.read_labels,
 }
 
-_PNG_LARGEST = 2**16 - 1
-
 
 def run(options: argparse.Namespace) -> int:
     """Upsample all pairs; a pair that fails is told in one line and does not stop the others."""
@@ -74,7 +72,7 @@ def _one(job: Job, options: argparse.Namespace, clock: Clock) -> None:
     result = np.asarray(result)
     if options.kind == "depth":
         if job.output.suffix.lower() == ".png":
-            result = _as_png_holds(result, target, options)
+            result = _without_new_holes(result, options)
         files.write_depth(job.output, result, scale=options.scale)
     else:
         write = files.write_flow if options.kind == "flow" else files.write_labels
@@ -95,22 +93,15 @@ def _mask(job: Job, options: argparse.Namespace, target: np.ndarray) -> np.ndarr
     return mask
 
 
-def _as_png_holds(
-    result: np.ndarray, target: np.ndarray, options: argparse.Namespace
-) -> np.ndarray:
-    """The result, clipped to what a PNG holds, if the map itself fits into one.
+def _without_new_holes(result: np.ndarray, options: argparse.Namespace) -> np.ndarray:
+    """The result, with values that a PNG would round to 0, which means a hole, at the smallest other.
 
-    Edges overshoot a little: without this, a map with far things near 0 or near things near 65535
-    could not be written. 0 means a hole, unless zeros were measured. A map that does not fit
-    is the user's mistake, which writing refuses.
+    A map that does not fit into a PNG at all is the user's mistake, which writing refuses.
     """
-    known = options.scale * target[np.isfinite(target)]
-    if known.size and (known.min() < 0 or known.max() > _PNG_LARGEST):
+    smallest, largest = (options.scale * f(result, initial=0) for f in (np.nanmin, np.nanmax))
+    if options.zeros_are_measured or smallest < 0 or largest < 1:
         return result
-    least = 0 if options.zeros_are_measured else 1
-    if options.scale * np.nanmax(result, initial=0) < least:
-        return result
-    return np.clip(result, least / options.scale, _PNG_LARGEST / options.scale)
+    return np.maximum(result, 1 / options.scale)
 
 
 def _draw(path: Path, target: np.ndarray, guide: np.ndarray, result: np.ndarray, kind: str) -> None:

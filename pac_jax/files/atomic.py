@@ -19,11 +19,14 @@ def replacing(path: Path) -> Iterator[str]:
 
     Raises:
         FileNotFoundError: the folder is missing.
+        IsADirectoryError: there is a folder of this name.
     """
     path = os.fspath(path)
     folder, name = os.path.split(path)
     if not os.path.isdir(folder or "."):
         raise FileNotFoundError(f"{path}: there is no folder {folder!r} to write it into")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path}: there is a folder of this name")
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
     try:
         yield temporary

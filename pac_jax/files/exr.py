@@ -18,6 +18,8 @@ def read_channels(path: Path, expected: str) -> dict[str, np.ndarray]:
     """
     with reading(path, expected):
         with _library().File(str(path), separate_channels=True) as file:
+            if not file.parts:
+                raise FileFormatError(path, "it is damaged or cut off", expected)
             channels = {
                 name: np.asarray(channel.pixels, np.float32)
                 for name, channel in file.channels().items()

@@ -123,7 +123,8 @@ def _write_kitti(path: str, flow: np.ndarray) -> None:
 
 def _read_pfm(path: Path) -> np.ndarray:
     """Its two first channels; a grey map falls through to the check of the shape."""
-    return read_pfm(path, _EXPECTED)[..., :2]
+    values = read_pfm(path, _EXPECTED)
+    return values[..., :2] if values.ndim == 3 else values
 
 
 def _write_pfm(path: str, flow: np.ndarray) -> None:

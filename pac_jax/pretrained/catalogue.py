@@ -96,7 +96,7 @@ def describe(name: str | os.PathLike[str]) -> Description:
         name: one of `list()`, or the path of a file that `write` wrote.
 
     Returns:
-        Its kind, factors, architecture, size and, if it ships with the package, its score.
+        Its kind, factors, architecture, size and, if it ships with the package, score and seed.
 
     Raises:
         ValueError: there is no such network; the message lists those there are.
@@ -121,6 +121,7 @@ def describe(name: str | os.PathLike[str]) -> Description:
         size=manifest()["files"][entry["file"]]["bytes"],
         score=entry["score"],
         default=entry["default"],
+        seed=entry["seed"],
     )
 
 

@@ -43,6 +43,7 @@ class Description(NamedTuple):
         size: of the file, in bytes.
         score: the main result in words, of a shipped network; otherwise empty.
         default: whether `pac_jax.upsample` takes it when no model is named.
+        seed: of the training of a shipped network; None if not known.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Description(NamedTuple):
     size: int
     score: str = ""
     default: bool = False
+    seed: int | None = None
 
 
 def write(

@@ -30,6 +30,7 @@ def ship(
     kind: str,
     card: str,
     score: str = "",
+    seed: int | None = None,
     default: bool = False,
     file: str | None = None,
     folder: Path | None = None,
@@ -46,6 +47,7 @@ def ship(
         kind: see `write`.
         card: the model card, Markdown whose first line is '# ' and the name.
         score: the main result in a few words, for the table of `pac-jax models`.
+        seed: of its training, for tables.
         default: whether `pac_jax.upsample` takes it for this kind and factor; it replaces the one
             that was.
         file: name of the file without its suffix, if several names share one: a network whose
@@ -105,6 +107,7 @@ def ship(
         "arguments": dict(arguments),
         "parameters": count_parameters(model),
         "score": score,
+        "seed": seed,
         "default": default,
     }
     _save(folder, record, {file: data, f"{name}.md": card.encode()})

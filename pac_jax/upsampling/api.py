@@ -14,6 +14,7 @@ from pac_jax.upsampling.holes import fill, measured_pixels
 from pac_jax.upsampling.image import through
 from pac_jax.upsampling.networks import Model, networks_for
 from pac_jax.upsampling.resizing import at_scale
+from pac_jax.upsampling.sampling import takes_single_pixels
 
 __all__ = ["upsample"]
 
@@ -58,23 +59,24 @@ def upsample(
         mask: (h, w) or (N, h, w), nonzero where the target was measured. Values that are not finite
             are holes in any case. If None, so are zeros of depth and flow beyond 1e7; where 0 is a
             measurement, pass a mask of ones.
-        model: name in `pac_jax.pretrained.list()`, path of a .safetensors file, or a network that
-            is called as `model(target_low, guide)` and has a `factor`; if None the best that ship
-            for the kind. A network that has `receptive_field` and `alignment` (pixels of the guide)
-            is cut into tiles; images are continued at their borders by its `margin`, pixels of the
-            target, or 4 if it has none.
+        model: name in `pac_jax.pretrained.list()`, path of a .safetensors file, or a
+            `flax.nnx.Module` that is called as `model(target_low, guide)` and has a `factor`; if
+            None the best that ship for the kind. A network that has `receptive_field` and
+            `alignment` (pixels of the guide) is cut into tiles; images are continued at their borders
+            by its `margin`, pixels of the target, or 4 if it has none.
         protocol: how the target came about: 'bicubic' or 'bilinear-antialias' where each value is a
             mean over its surroundings, as sensors and good resizing give it, 'center' or 'last'
             where it is that of one pixel, in the middle or at the end of its block. If None what the
-            network was stored with. Only networks that tell them apart take it.
+            network was stored with, or 'center' for a depth map whose edges are steps between
+            neighbours, as single pixels give them. Only networks that tell them apart take it.
         tile: largest side of the tiles in pixels of the guide; if None chosen so that a tile takes a
             few hundred megabytes at most.
         keep_holes: whether pixels that lie in holes are NaN in the result, not filled.
 
     Returns:
         (H, W), (H, W, C) or (N, H, W, C), with as many dimensions as the target; float32, or labels
-        of the target's type. NumPy, or JAX if the target is a JAX array. A channel that has one value
-        everywhere keeps it.
+        of the target's type. NumPy, or JAX if the target is a JAX array. Depth stays between the
+        smallest and the largest measurement; a channel that has one value everywhere keeps it.
 
     Raises:
         ValueError: shapes, values, sizes or names do not fit; the message says what would.
@@ -96,14 +98,16 @@ def upsample(
     _check_tile(tile)
     batch = given(target_low, guide, mask, kind)
     sizes = batch.targets.shape[1:3], batch.guides.shape[1:3]
-    networks = networks_for(model, kind, protocol)
+    measured = measured_pixels(batch.targets, batch.masks, kind)
+    # Networks for flow know means alone, and a class either is there or not: only depths tell.
+    single_pixels = kind == "depth" and takes_single_pixels(batch.targets, measured)
+    networks = networks_for(model, kind, protocol, single_pixels=single_pixels)
     factors = chain(*sizes, ratio(*sizes, factor), networks)
     up = partial(through, factors, networks, tile=tile)
-    masks = [None] * len(batch.targets) if batch.masks is None else batch.masks
     # One image after another: a batch takes no more memory than its largest tile.
     results = [
         _labels(up, *image) if kind == "labels" else _values(up, *image, kind, keep_holes)
-        for image in zip(batch.targets, batch.guides, masks, strict=True)
+        for image in zip(batch.targets, batch.guides, measured, strict=True)
     ]
     return in_form_of(batch, np.stack(results))
 
@@ -112,13 +116,15 @@ def _values(
     up: Upsampler,
     target: np.ndarray,
     guide: np.ndarray,
-    mask: np.ndarray | None,
+    measured: np.ndarray,
     kind: str,
     keep_holes: bool,
 ) -> np.ndarray:
     """One depth map or flow field: (H, W, C)."""
-    measured = measured_pixels(target, mask, kind)
     result = up(fill(target, measured, guide), guide)
+    if kind == "depth":  # where edges overshoot, up to values that were measured nowhere
+        known = target[measured[..., 0]]
+        result = np.clip(result, known.min(0), known.max(0))
     if keep_holes:
         pixels = (
             np.round(at_scale(np.arange(to), n, to)).astype(np.intp)
@@ -129,10 +135,9 @@ def _values(
 
 
 def _labels(
-    up: Upsampler, target: np.ndarray, guide: np.ndarray, mask: np.ndarray | None
+    up: Upsampler, target: np.ndarray, guide: np.ndarray, measured: np.ndarray
 ) -> np.ndarray:
     """One label map: (H, W, 1). Every class by its one-hot scores, the largest one wins."""
-    measured = measured_pixels(target.astype(np.float32), mask, "labels")
     labels = np.unique(target[measured])
     scores = fill((target == labels).astype(np.float32), measured, guide)
     best = np.full((*guide.shape[:2], 1), -np.inf, np.float32)
@@ -145,5 +150,6 @@ def _labels(
 
 
 def _check_tile(tile: int | None) -> None:
-    if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < 1):
+    whole = isinstance(tile, int | np.integer) and not isinstance(tile, bool)
+    if tile is not None and not (whole and tile >= 1):
         raise ValueError(f"tile is {tile!r}; it needs a positive number of pixels, or None")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import combinations_with_replacement
 from math import ceil, floor, prod
+from numbers import Real
 
 __all__ = ["chain", "ratio"]
 
@@ -28,8 +29,8 @@ def ratio(target: Size, guide: Size, factor: float | None) -> float:
     vertical, horizontal = guide[0] / target[0], guide[1] / target[1]
     sizes = f"target_low has size {target} and guide {guide}"
     if factor is not None:
-        if not factor > 1:
-            raise ValueError(f"factor is {factor}; it needs to be more than 1")
+        if not isinstance(factor, Real) or not factor > 1:
+            raise ValueError(f"factor is {factor!r}; it needs a number above 1")
         if not all(abs(g / factor - t) < 1 for t, g in zip(target, guide, strict=True)):
             needed = tuple(ceil(n / factor) for n in guide)
             raise ValueError(

@@ -31,34 +31,34 @@ _CONFIDENCE, _PATIENCE = 1.0, 0.1
 _LARGEST_FLOW = 1e7  # beyond it files of flow mean unknown
 
 
-def measured_pixels(target: np.ndarray, mask: np.ndarray | None, kind: str) -> np.ndarray:
+def measured_pixels(targets: np.ndarray, masks: np.ndarray | None, kind: str) -> np.ndarray:
     """Tell holes from measurements.
 
     Args:
-        target: (h, w, C) float32.
-        mask: (h, w, 1) booleans, true where measured, instead of the rule that a depth of 0 is a
+        targets: (N, h, w, C), float32 or integers.
+        masks: (N, h, w, 1) booleans, true where measured, instead of the rule that a depth of 0 is a
             hole; or None.
         kind: 'depth', 'flow' or 'labels'.
 
     Returns:
-        (h, w, 1) booleans.
+        (N, h, w, 1) booleans.
 
     Raises:
-        ValueError: nothing at all is measured.
+        ValueError: of one target nothing at all is measured.
     """
-    measured = np.isfinite(target)
+    measured = np.isfinite(targets)
     if kind == "flow":
-        measured &= np.abs(np.where(measured, target, 0)) <= _LARGEST_FLOW
-    if mask is not None:
-        measured &= mask
+        measured &= np.abs(np.where(measured, targets, 0)) <= _LARGEST_FLOW
+    if masks is not None:
+        measured &= masks
     elif kind == "depth":
-        measured &= target != 0
+        measured &= targets != 0
     measured = measured.all(-1, keepdims=True)
-    if not measured.any():
+    if not measured.any((1, 2, 3)).all():
         unknown = {"depth": "0 or not finite", "flow": "not finite or beyond 1e7"}.get(
             kind, "masked"
         )
-        reason = "masked or not finite" if mask is not None else unknown
+        reason = "masked or not finite" if masks is not None else unknown
         raise ValueError(f"target_low has no measured pixel: all of them are {reason}")
     return measured
 

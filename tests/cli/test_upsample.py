@@ -145,22 +145,34 @@ def test_a_file_goes_into_a_folder_under_its_own_name(folder, command, network):
 @pytest.mark.parametrize(
     ("options", "written"),
     [
-        ((), [[1, 1, 300, 65535]]),
-        (("--zeros-are-measured",), [[0, 0, 300, 65535]]),
-        (("--scale", "10"), [[1, 2, 3000, 65535]]),
+        ((), [[1, 1, 300, 6000]]),
+        (("--zeros-are-measured",), [[0, 0, 300, 6000]]),
+        (("--scale", "10"), [[1, 2, 3000, 60000]]),
     ],
 )
-def test_what_edges_overshoot_is_clipped_to_what_a_png_holds(
+def test_small_depths_are_no_holes_of_a_png(
     folder, command, network, monkeypatch, options, written
 ):
-    overshot = np.array([[-5, 0.2, 300, 70000]], np.float32)
-    monkeypatch.setattr("pac_jax.upsample", lambda *_, **__: overshot)
+    result = np.array([[0.02, 0.2, 300, 6000]], np.float32)
+    monkeypatch.setattr("pac_jax.upsample", lambda *_, **__: result)
     run = ("upsample", "depth.png", "photo.png", "--model", network, *options, "-o")
     assert command(*run, "s.png")[::2] == (0, [])
     np.testing.assert_array_equal(files.read_depth("s.png"), written)
     assert command(*run, "s.npy")[0] == 0  # floats hold what was computed
     scale = float(options[1]) if "--scale" in options else 1
-    np.testing.assert_allclose(files.read_depth("s.npy"), scale * overshot)
+    np.testing.assert_allclose(files.read_depth("s.npy"), scale * result)
+
+
+def test_what_the_mask_takes_away_needs_no_place_in_a_png(folder, command, network):
+    target = np.full((6, 8), 300, np.float32)
+    target[:3], target[2, 4] = -1, 200
+    files.write_depth("depth.npy", target)
+    Image.fromarray(np.where(target > 0, 255, 0).astype(np.uint8)).save("mask.png")
+    code, _, errors = command("upsample", "depth.npy", "photo.png", "-o", "s.png",
+                              "--model", network, "--mask", "mask.png")  # fmt: skip
+    assert (code, errors) == (0, [])
+    written = files.read_depth("s.png")
+    assert (written.min() >= 200) & (written.max() <= 300)
 
 
 @pytest.mark.parametrize(("values", "scale"), [((-3.0, 900.0), 1), ((5.0, 900.0), 100)])

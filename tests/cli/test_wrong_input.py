@@ -72,6 +72,7 @@ OUT = ("-o", "sharp.png")
             marks=pytest.mark.skipif(find_spec("torch") is None, reason="torch reads checkpoints"),
         ),
         (("demo", "-o", "demo.gif"), "it needs to end in .png"),
+        (("demo", "-o", "no/demo.png"), "there is no folder 'no'"),
     ],
 )
 def test_it_is_one_line_and_exit_code_2(folder, command, network, arguments, message):

@@ -109,12 +109,26 @@ def test_absent_data_is_said_and_left_out(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("content", ["{", '{"cones": {}}', '{"cones": {"disparity_scale": 4}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[1]",
+        '{"cones": {}}',
+        '{"cones": {"disparity_scale": 4}}',
+        '{"cones": {"disparity_scale": "x"}}',
+    ],
+)
 def test_incomplete_data_is_one_clear_error(content, tmp_path):
     (tmp_path / "depth_middlebury/cones").mkdir(parents=True)
     (tmp_path / "depth_middlebury/scenes.json").write_text(content)
     with pytest.raises(RunError, match="is not complete"):
         real_pairs("depth", tmp_path, print)
+
+
+def test_an_image_smaller_than_the_factor_asks_for_is_refused():
+    with pytest.raises(RunError, match="has 18 x 600 pixels, and is cropped to multiples of 592"):
+        fit(pair(np.ones((18, 600, 1))), 37, "bicubic")
 
 
 def test_flow_of_any_size_is_measured_at_its_own():
@@ -175,7 +189,9 @@ def test_evaluate_writes_scores_tables_and_pictures(tmp_path):
     scores = evaluate(methods, pairs, (4,), ("center", "bicubic"), tmp_path, QUIET, pictures=True)
     assert len(scores) == 2 * 2 * 3 * 2  # protocols, images, methods, conventions
     record = json.loads((tmp_path / "scores.json").read_text())
-    assert record["sizes"] == {"depth": "cropped right and below to multiples of 16"}
+    assert record["sizes"] == {
+        "depth": "cropped right and below to multiples of 16 and of the factor"
+    }
     assert {"commit", "date", "machine", "scores"} <= record.keys()
     assert {p.name for p in tmp_path.glob("*.png")} == {
         f"{name}_{protocol}_x4.png" for name in "ab" for protocol in ("center", "bicubic")

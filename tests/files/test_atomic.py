@@ -60,6 +60,13 @@ def test_missing_folder_for_the_others(tmp_path):
         write_labels(tmp_path / "none" / "l.png", np.zeros((2, 2), int))
 
 
+def test_a_folder_of_that_name_is_named(tmp_path):
+    (tmp_path / "d.npy").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"d\.npy: there is a folder of this name"):
+        write_depth(tmp_path / "d.npy", DEPTH)
+    assert [path.name for path in tmp_path.iterdir()] == ["d.npy"]
+
+
 def test_permissions_are_those_of_an_ordinary_file(tmp_path):
     write_depth(tmp_path / "d.png", DEPTH)
     (tmp_path / "ordinary").write_text("")

@@ -50,8 +50,8 @@ def test_one_network_alone_is_used_as_often_as_needed(guide, expected):
         ((60, 80), (30, 40), None, "the guide needs to be the larger one"),
         ((60, 80), (480, 640), 4, r"factor is 4, but .* needs a target of \(120, 160\)"),
         ((60, 80), (489, 640), 8, r"factor is 8, but .* needs a target of \(62, 80\)"),
-        ((60, 80), (480, 640), 1, "factor is 1; it needs to be more than 1"),
-        ((60, 80), (480, 640), float("nan"), "factor is nan; it needs to be more than 1"),
+        ((60, 80), (480, 640), 1, "factor is 1; it needs a number above 1"),
+        ((60, 80), (480, 640), float("nan"), "factor is nan; it needs a number above 1"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(target, guide, factor, message):

@@ -92,18 +92,18 @@ def test_without_holes_nothing_is_done():
     ],
 )
 def test_what_counts_as_a_hole(kind, values, expected):
-    target = np.array(values, np.float32).reshape(1, 5, 1)
+    target = np.array(values, np.float32).reshape(1, 1, 5, 1)
     assert measured_pixels(target, None, kind).ravel().tolist() == expected
 
 
 def test_a_mask_replaces_the_rule_of_zeros_but_not_that_of_nan():
-    target = np.array([0, 5, np.nan], np.float32).reshape(1, 3, 1)
-    mask = np.array([True, False, True]).reshape(1, 3, 1)
+    target = np.array([0, 5, np.nan], np.float32).reshape(1, 1, 3, 1)
+    mask = np.array([True, False, True]).reshape(1, 1, 3, 1)
     assert measured_pixels(target, mask, "depth").ravel().tolist() == [True, False, False]
 
 
 def test_one_unknown_channel_makes_a_hole():
-    target = np.array([[1, 2], [np.nan, 2]], np.float32).reshape(1, 2, 2)
+    target = np.array([[1, 2], [np.nan, 2]], np.float32).reshape(1, 1, 2, 2)
     assert measured_pixels(target, None, "flow").ravel().tolist() == [True, False]
 
 
@@ -111,9 +111,15 @@ def test_one_unknown_channel_makes_a_hole():
     ("kind", "mask", "message"),
     [
         ("depth", None, "no measured pixel: all of them are 0 or not finite"),
-        ("depth", np.zeros((2, 2, 1), bool), "no measured pixel: all of them are masked"),
+        ("depth", np.zeros((2, 2, 2, 1), bool), "no measured pixel: all of them are masked"),
     ],
 )
 def test_an_empty_target_is_refused(kind, mask, message):
     with pytest.raises(ValueError, match=message):
-        measured_pixels(np.zeros((2, 2, 1), np.float32), mask, kind)
+        measured_pixels(np.zeros((2, 2, 2, 1), np.float32), mask, kind)
+
+
+def test_every_target_of_a_batch_needs_a_measurement():
+    targets = np.array([[3, 0], [0, 0]], np.float32).reshape(2, 1, 2, 1)
+    with pytest.raises(ValueError, match="no measured pixel"):
+        measured_pixels(targets, None, "depth")

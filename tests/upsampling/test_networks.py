@@ -35,6 +35,17 @@ def test_one_file_serves_its_factors_and_protocols(file, protocol):
     assert networks[4]() is networks[4]()
 
 
+@pytest.mark.parametrize(
+    ("protocol", "single_pixels", "expected"),
+    [(None, True, "center"), (None, False, "bicubic"), ("bicubic", True, "bicubic")],
+)
+def test_single_pixels_are_taken_for_such_if_nothing_is_said(
+    file, protocol, single_pixels, expected
+):
+    networks = networks_for(file, "depth", protocol, single_pixels=single_pixels)
+    assert networks[8]().protocol == expected
+
+
 def test_an_unknown_protocol_lists_the_known(file):
     with pytest.raises(ValueError, match="protocol is 'nearest'; it needs one of bicubic"):
         networks_for(file, "depth", "nearest")[8]()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import pac_jax
+from experiments.joint_upsampling.protocols import downsample
 from pac_jax import files, pretrained
 from tests.pretrained.conftest import package as package  # a fixture
 from tests.pretrained.conftest import ship, small
@@ -85,6 +86,45 @@ def test_flow_is_not_scaled():
     flow = random(0, 5, 6, 2) - 0.5
     result = pac_jax.upsample(flow, photo(20, 24, 3), kind="flow", model=REPEAT)
     np.testing.assert_allclose(result, repeated(flow), atol=1e-6)
+
+
+def test_depth_stays_between_its_measurements():
+    target = 1 + random(0, 5, 6)
+    target[2, 3] = 0  # a hole, no measurement
+    model = Fake(4, strength=5.0)
+    measured = target[target > 0]
+    result = pac_jax.upsample(target, photo(20, 24, 3), model=model)
+    assert result.max() == measured.max()
+    beyond = pac_jax.upsample(
+        np.stack([target, target], -1), photo(20, 24, 3), kind="flow", model=model
+    )
+    assert beyond.max() > measured.max() + 1e-3
+
+
+@pytest.mark.parametrize("protocol", ["bicubic", "center"])
+def test_a_map_tells_how_it_came_about(protocol):
+    random = np.random.default_rng(0)
+    depth = np.ones((1, 192, 256, 1), np.float32)
+    for nearer in range(2, 14):
+        y, x = random.integers(0, 160), random.integers(0, 200)
+        depth[:, y : y + random.integers(16, 80), x : x + random.integers(16, 80)] = nearer
+    low, guide = downsample(depth, 8, protocol)[0], photo(192, 256, 3)
+    told, *given = (
+        pac_jax.upsample(low, guide, model="depth_x8", protocol=name)
+        for name in (None, protocol, "last")
+    )
+    np.testing.assert_array_equal(told, given[0])
+    assert np.abs(told - given[1]).max() > 1e-2
+
+
+def test_masks_and_tiles_of_any_type_are_taken():
+    target, guide = 1 + random(0, 5, 6), photo(20, 24, 3)
+    mask = np.arange(30).reshape(5, 6) > 3
+    expected = pac_jax.upsample(target, guide, model=REPEAT, mask=mask)
+    for dtype in (np.uint8, np.float64, jnp.bfloat16):
+        result = pac_jax.upsample(target, guide, model=REPEAT, mask=jnp.asarray(mask, dtype))
+        np.testing.assert_array_equal(result, expected)
+    pac_jax.upsample(target, guide, model=Fake(4), tile=np.int64(64))
 
 
 def test_labels_stay_labels():
@@ -193,6 +233,15 @@ def test_a_file_that_changed_is_read_again(tmp_path):
     assert np.abs(results[0] - results[1]).max() > 1e-3
 
 
+class Plain:
+    """Has a factor and can be called, and is no module."""
+
+    factor = 4
+
+    def __call__(self, target_low, guide):
+        return guide[..., :1]
+
+
 TARGET, GUIDE = 1 + random(0, 5, 6), photo(20, 24, 3)
 
 
@@ -232,6 +281,8 @@ TARGET, GUIDE = 1 + random(0, 5, 6), photo(20, 24, 3)
         ({"tile": 1.5}, ValueError, "tile is 1.5; it needs a positive number of pixels"),
         ({"protocol": "center"}, ValueError, "protocol is 'center' and model a network"),
         ({"model": 4}, TypeError, "model is a int; it needs the name"),
+        ({"model": Plain()}, TypeError, "model is a Plain; it needs the name of a network"),
+        ({"factor": "4"}, ValueError, "factor is '4'; it needs a number above 1"),
         ({"model": "no/such.safetensors"}, FileNotFoundError, "there is no such file"),
         (
             {"target_low": TARGET.astype(int), "kind": "labels", "keep_holes": True},
