@@ -9,7 +9,7 @@ Intel Xeon at 2.1 to 2.5 GHz or an AMD EPYC, two at a time (scores: on the image
 that of bilinear on FlyingChairs):
 
     configuration                minutes  score
-    depth_x8                     85       0.49 (from what: see its card)
+    depth_x8                     85       0.48 (from what: see its card)
     depth_x4                     69       0.44
     depth_x16                    36       0.59
     flow_x4                      51       0.30
@@ -22,6 +22,8 @@ that of bilinear on FlyingChairs):
     lite_x8_longer               23       0.73
     pac_x8_longer                34       0.72
     djif_x8_longer               70       0.97
+    lite_x8_longer_published     39       0.85
+    pac_x8_longer_published      42       0.85
 
 The model cards, `pac_jax/pretrained/weights`, have more.
 """
@@ -208,6 +210,8 @@ CONFIGS = {
     "lite_x8_longer": _LONGER,
     "pac_x8_longer": dataclasses.replace(_LONGER, network="pac_net"),
     "djif_x8_longer": dataclasses.replace(_LONGER, network="djif"),
+    "lite_x8_longer_published": dataclasses.replace(_LONGER, normalize=False),
+    "pac_x8_longer_published": dataclasses.replace(_LONGER, network="pac_net", normalize=False),
     # What each part of our network brings, in short runs.
     "ablation": _ABLATION,
     "ablation_without_deep_features": dataclasses.replace(_ABLATION, deep_features=0),
