@@ -236,9 +236,12 @@ def test_benchmark_measures_by_one_command(tmp_path, monkeypatch, capsys):
     random = np.random.default_rng(0)
     made = [pair(random.uniform(1, 9, (144, 128, 1)))]
     monkeypatch.setattr(benchmark, "real_pairs", lambda *_: made)
-    benchmark.main(["--kinds", "depth", "--factors", "4", "--out", str(tmp_path)])
+    arguments = ["--kinds", "depth", "--factors", "4", "--network", "depth_x16", "--out"]
+    benchmark.main([*arguments, str(tmp_path)])
     assert "joint bilateral" in (tmp_path / "depth/scores.md").read_text()
-    assert "protocol `bicubic`" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "protocol `bicubic`" in output
+    assert "depth_x16 is left out: it knows x16" in output
     assert not list((tmp_path / "depth").glob("*.png"))
 
 

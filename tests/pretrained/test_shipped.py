@@ -18,6 +18,7 @@ def test_every_network_loads_and_has_its_card(name):
     assert (model.factor,) == described.factors
     assert {"receptive_field", "alignment"} <= set(dir(model))
     assert pretrained.card(name).startswith(f"# {name}\n")
+    assert f"seed {described.seed}, protocols" in pretrained.card(name)
 
 
 def test_no_network_is_a_placeholder():
