@@ -20,7 +20,13 @@ class OneChannelConv(nnx.Conv):
     """
 
     def __call__(self, inputs: jax.Array, out_sharding: Any = None) -> jax.Array:
-        """Apply it, (N, H, W, C) -> (N, H', W', 1)."""
+        """Apply it, (N, H, W, C) -> (N, H', W', 1).
+
+        Raises:
+            NotImplementedError: an `out_sharding` is given; the compiler chooses it here.
+        """
+        if out_sharding is not None:
+            raise NotImplementedError(f"out_sharding is {out_sharding}; it needs None")
         kernel: Any = self.kernel
         bias: Any = self.bias
         padding: Any = self.padding

@@ -41,6 +41,11 @@ def test_values_and_gradients_are_those_of_nnx(window, padding, dtype):
     chex.assert_trees_all_close(*gradients, atol=20 * tolerance, rtol=tolerance)
 
 
+def test_a_sharding_of_the_outputs_is_refused():
+    with pytest.raises(NotImplementedError, match="out_sharding is batch; it needs None"):
+        pair((1, 1), "SAME")[0](images(), out_sharding="batch")
+
+
 def test_it_has_derivatives_of_every_kind():
     graph, state = nnx.split(pair((3, 2), ((1, 1), (0, 1)))[0])
 

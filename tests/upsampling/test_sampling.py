@@ -1,5 +1,7 @@
 """Means and single pixels told apart, on maps made from drawn and from real ones."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from experiments.joint_upsampling.fitting import fit
 from experiments.joint_upsampling.protocols import PROTOCOLS, downsample
 from experiments.joint_upsampling.real_pairs import real_pairs
 from pac_jax.models.protocols import takes_pixels
+from pac_jax.upsampling import sampling
 from pac_jax.upsampling.sampling import takes_single_pixels
 from tests.oracle.goldens import shared_folder
 
@@ -72,3 +75,14 @@ def test_real_maps(protocol, factor):
     for pair in real_pairs_at_hand():
         low = fit(pair, factor, protocol).target_low
         assert takes_single_pixels(low, everywhere(low)) == takes_pixels(protocol), pair.name
+
+
+@pytest.mark.parametrize("share", [0.36, 0.55])
+def test_real_maps_are_far_from_the_threshold(share, monkeypatch):
+    monkeypatch.setattr(sampling, "_SHARE", share)
+    methods = ((Image.Resampling.NEAREST, True), (Image.Resampling.BOX, False))
+    for pair, factor, (method, expected) in product(real_pairs_at_hand(), (4, 8, 16), methods):
+        height, width = (n // factor for n in pair.valid.shape)
+        depth = pair.target[0, : height * factor, : width * factor, 0]
+        low = np.asarray(Image.fromarray(depth).resize((width, height), method))[None, ..., None]
+        assert takes_single_pixels(low, everywhere(low)) == expected, (pair.name, factor)
