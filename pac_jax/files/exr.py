@@ -1,5 +1,10 @@
 """OpenEXR files, through the format's own library, which is imported only when one is met."""
 
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -7,6 +12,9 @@ import numpy as np
 from pac_jax.files.errors import FileFormatError, Path, reading
 
 __all__ = ["read_channels", "write_channels"]
+
+_ERROR_OUTPUT = 2
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def read_channels(path: Path, expected: str) -> dict[str, np.ndarray]:
@@ -16,8 +24,9 @@ def read_channels(path: Path, expected: str) -> dict[str, np.ndarray]:
         FileNotFoundError: there is no such file.
         FileFormatError: it is damaged, or holds no channels.
     """
-    with reading(path, expected):
-        with _library().File(str(path), separate_channels=True) as file:
+    library = _library()
+    with reading(path, expected), _silence():
+        with library.File(str(path), separate_channels=True) as file:
             if not file.parts:
                 raise FileFormatError(path, "it is damaged or cut off", expected)
             channels = {
@@ -36,6 +45,24 @@ def write_channels(path: str, channels: dict[str, np.ndarray]) -> None:
     pixels = {name: np.ascontiguousarray(values, np.float32) for name, values in channels.items()}
     with library.File(header, pixels) as file:
         file.write(path)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing is printed: the library writes several lines of a damaged file, and raises besides.
+
+    Some it writes past Python, so it is the process's own error output that leads nowhere for these
+    milliseconds.
+    """
+    with _ONE_AT_A_TIME, open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        sys.stderr.flush()
+        kept = os.dup(_ERROR_OUTPUT)
+        try:
+            os.dup2(nowhere.fileno(), _ERROR_OUTPUT)
+            yield
+        finally:
+            os.dup2(kept, _ERROR_OUTPUT)
+            os.close(kept)
 
 
 def _library() -> Any:
