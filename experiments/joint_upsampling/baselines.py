@@ -1,8 +1,7 @@
 """What a person would use without a network: interpolation and joint bilateral upsampling.
 
-All know where a protocol's samples lie: sample n of `center` at pixel n * factor + (factor - 1) // 2,
-of `last` at n * factor + factor - 1, averages in the middle of their block. On the latter, bilinear
-and bicubic equal Pillow's, which is how the literature computes them.
+All know where a protocol's samples lie, single pixels at their place, averages in the middle of their
+block. On the latter, bilinear and bicubic equal Pillow's, which is how the literature computes them.
 """
 
 from typing import NamedTuple
@@ -12,14 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pac_jax.filters import joint_bilateral_upsample
-from pac_jax.models.protocols import interpolate, takes_pixels
-
-
-def sample_position(factor: int, protocol: str) -> float:
-    """Position of the first sample in its block, in pixels of the full resolution."""
-    if not takes_pixels(protocol):
-        return (factor - 1) / 2
-    return factor - 1 if protocol == "last" else (factor - 1) // 2
+from pac_jax.models.protocols import first_pixel, interpolate
 
 
 def nearest(target_low: jax.Array, factor: int, protocol: str) -> jax.Array:
@@ -33,7 +25,7 @@ def nearest(target_low: jax.Array, factor: int, protocol: str) -> jax.Array:
     Returns:
         (N, factor h, factor w, C).
     """
-    first = sample_position(factor, protocol)
+    first = first_pixel(factor, protocol)
     rows, columns = (
         np.clip(np.floor((np.arange(n * factor) - first) / factor + 0.5), 0, n - 1).astype(int)
         for n in target_low.shape[1:3]
@@ -79,8 +71,8 @@ def joint_bilateral(
 ) -> jax.Array:
     """Joint bilateral upsampling.
 
-    The filter takes samples as lying where `center` has them. Images of `last` are moved there;
-    averages are taken as lying there, half a pixel from their place at even factors.
+    The filter takes samples as lying where `center` has them. Images of `first` and `last` are moved
+    there; averages are taken as lying there, half a pixel from their place at even factors.
 
     Args:
         target_low: (N, h, w, C).
@@ -92,9 +84,11 @@ def joint_bilateral(
     Returns:
         (N, factor h, factor w, C).
     """
-    before = (factor - 1) // 2 + 1 if protocol == "last" else 0
-    if before:  # one more sample in front puts each at its place of the wider image
-        target_low = jnp.pad(target_low, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")
+    moved = (factor - 1) // 2 - int(first_pixel(factor, protocol))
+    before = moved % factor
+    if before:  # one more sample at an end puts each at its place of the wider image
+        one_more = (int(moved < 0), int(moved > 0))
+        target_low = jnp.pad(target_low, ((0, 0), one_more, one_more, (0, 0)), mode="edge")
         widths = (before, factor - before)
         guide = jnp.pad(guide, ((0, 0), widths, widths, (0, 0)), mode="edge")
     result = joint_bilateral_upsample(

@@ -6,7 +6,7 @@
 A network is the folder of a run, a `.safetensors` file, or a name that ships with pac_jax. Without
 `--data` there is scikit-image's motorcycle alone. The default protocols are those in which results
 are compared, `bicubic` and `center` for depth, `bilinear-antialias` for flow; `--protocols all` takes
-all four.
+all that there are.
 """
 
 import argparse

@@ -25,8 +25,9 @@ def downsample(target: np.ndarray, factor: int, protocol: str) -> np.ndarray:
     Args:
         target: (N, H, W, C) float32, H and W multiples of the factor.
         factor: of downsampling.
-        protocol: `center` (every factor-th pixel from (factor - 1) // 2 on), `last` (from
-            factor - 1 on), `bicubic` or `bilinear-antialias` (Pillow's, on 32-bit floats).
+        protocol: `center` (every factor-th pixel from (factor - 1) // 2 on), `first` (from 0 on),
+            `last` (from factor - 1 on), `bicubic` or `bilinear-antialias` (Pillow's, on 32-bit
+            floats).
 
     Returns:
         (N, H / factor, W / factor, C) float32.

@@ -10,7 +10,7 @@ __all__ = ["ALIGNMENTS", "KINDS", "PROTOCOLS", "build_parser"]
 
 # As pac_jax.pretrained.KINDS and pac_jax.models.protocols.PROTOCOLS, which would import JAX.
 KINDS = ("depth", "flow", "labels")
-PROTOCOLS = ("bicubic", "bilinear-antialias", "center", "last")
+PROTOCOLS = ("bicubic", "bilinear-antialias", "center", "first", "last")
 # As pac_jax.refinement.resizing.ALIGNMENTS.
 ALIGNMENTS = ("centers", "corners")
 
@@ -169,7 +169,8 @@ def _upsample(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=PROTOCOLS,
         help="how the map came about: means over its surroundings (bicubic, bilinear-antialias) or "
-        "single pixels (center, last); default: told from the edges of a depth map, or the network's",
+        "single pixels of their blocks (center; first, as OpenCV's nearest and [::8] take them; last); "
+        "default: told from the edges of a depth map; center for labels; the network's for flow",
     )
     add("--mask", metavar="FILE|FOLDER", help="images as large as the maps, black where unmeasured")
     add(

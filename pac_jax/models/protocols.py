@@ -11,7 +11,11 @@ import numpy as np
 from jax import lax
 
 # Values that are single pixels: the first of them in a block of `factor` pixels.
-_FIRST_PIXEL = {"center": lambda factor: (factor - 1) // 2, "last": lambda factor: factor - 1}
+_FIRST_PIXEL = {
+    "center": lambda factor: (factor - 1) // 2,
+    "first": lambda factor: 0,
+    "last": lambda factor: factor - 1,
+}
 # Values that average: the interpolation kernel, widened by the factor.
 _ANTIALIASED = {"bicubic": "cubic", "bilinear-antialias": "linear"}
 
@@ -29,6 +33,23 @@ def takes_pixels(protocol: str) -> bool:
     return protocol in _FIRST_PIXEL
 
 
+def first_pixel(factor: int, protocol: str) -> float:
+    """Position of the first sample in pixels of the full resolution, counted from 0.
+
+    Args:
+        factor: of downsampling.
+        protocol: one of `PROTOCOLS`.
+
+    Returns:
+        A whole number, or for averages the middle of the block, (factor - 1) / 2.
+
+    Raises:
+        ValueError: there is no such protocol.
+    """
+    check_protocol(protocol)
+    return _FIRST_PIXEL[protocol](factor) if takes_pixels(protocol) else (factor - 1) / 2
+
+
 def downsample(target: jax.Array, factor: int, protocol: str) -> jax.Array:
     """Make the low-resolution target of a protocol.
 
@@ -37,7 +58,7 @@ def downsample(target: jax.Array, factor: int, protocol: str) -> jax.Array:
         factor: of downsampling.
         protocol: one of `PROTOCOLS`: 'bicubic' and 'bilinear-antialias' average with that kernel,
             widened by the factor; 'center' takes every factor-th pixel from (factor - 1) // 2 on,
-            'last' from factor - 1 on.
+            'first' from 0, 'last' from factor - 1 on.
 
     Returns:
         (N, H / factor, W / factor, C).
@@ -77,13 +98,14 @@ def interpolate(target_low: jax.Array, factor: int, protocol: str, method: str) 
         ValueError: there is no such protocol.
     """
     check_protocol(protocol)
-    middle = (factor - 1) / 2
-    shift = _FIRST_PIXEL[protocol](factor) - middle if protocol in _FIRST_PIXEL else 0.0
+    shift = first_pixel(factor, protocol) - (factor - 1) / 2
     batch, height, width, channels = target_low.shape
-    if shift > 1 / 2:
-        # Some pixels lie further from the first sample than jax.image continues it.
-        target_low = jnp.pad(target_low, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")
-        shift -= factor
+    if abs(shift) > 1 / 2:
+        # Some pixels lie further from the outermost sample than jax.image continues it.
+        before = int(shift > 0)
+        one_more = (before, 1 - before)
+        target_low = jnp.pad(target_low, ((0, 0), one_more, one_more, (0, 0)), mode="edge")
+        shift -= before * factor
     return jax.image.scale_and_translate(
         target_low,
         (batch, height * factor, width * factor, channels),
@@ -109,7 +131,4 @@ def mirror_shift(factor: int, protocol: str) -> int:
     Raises:
         ValueError: there is no such protocol.
     """
-    check_protocol(protocol)
-    if protocol not in _FIRST_PIXEL:
-        return 0
-    return factor - 1 - 2 * _FIRST_PIXEL[protocol](factor)
+    return int(factor - 1 - 2 * first_pixel(factor, protocol))

@@ -65,10 +65,11 @@ def upsample(
             `alignment` (pixels of the guide) is cut into tiles; images are continued at their borders
             by its `margin`, pixels of the target, or 4 if it has none.
         protocol: how the target came about: 'bicubic' or 'bilinear-antialias' where each value is a
-            mean over its surroundings, as sensors and good resizing give it, 'center' or 'last'
-            where it is that of one pixel, in the middle or at the end of its block. If None what the
-            network was stored with, or 'center' for a depth map whose edges are steps between
-            neighbours, as single pixels give them. Only networks that tell them apart take it.
+            mean over its surroundings, as sensors and good resizing give it; 'center', 'first' or
+            'last' where it is that of one pixel of its block, in the middle, at the start (OpenCV's
+            nearest, `depth[::8, ::8]`) or at the end. If None what the network was stored with, or
+            'center' for labels, and for a depth map whose edges are steps between neighbours, as single
+            pixels give them. Only networks that tell them apart take it.
         tile: largest side of the tiles in pixels of the guide; if None chosen so that a tile takes a
             few hundred megabytes at most.
         keep_holes: whether pixels that lie in holes are NaN in the result, not filled.
@@ -99,8 +100,11 @@ def upsample(
     batch = given(target_low, guide, mask, kind)
     sizes = batch.targets.shape[1:3], batch.guides.shape[1:3]
     measured = measured_pixels(batch.targets, batch.masks, kind)
-    # Networks for flow know means alone, and a class either is there or not: only depths tell.
-    single_pixels = kind == "depth" and takes_single_pixels(batch.targets, measured)
+    # Networks for flow know means alone. A class either is there or not, as in a single pixel. Depths
+    # tell.
+    single_pixels = kind == "labels" or (
+        kind == "depth" and takes_single_pixels(batch.targets, measured)
+    )
     networks = networks_for(model, kind, protocol, single_pixels=single_pixels)
     factors = chain(*sizes, ratio(*sizes, factor), networks)
     up = partial(through, factors, networks, tile=tile)

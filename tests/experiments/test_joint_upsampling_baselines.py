@@ -7,18 +7,13 @@ from PIL import Image
 from rich.console import Console
 
 from experiments.joint_upsampling import search
-from experiments.joint_upsampling.baselines import (
-    bicubic,
-    bilinear,
-    joint_bilateral,
-    nearest,
-    sample_position,
-)
+from experiments.joint_upsampling.baselines import bicubic, bilinear, joint_bilateral, nearest
 from experiments.joint_upsampling.protocols import PROTOCOLS, downsample
 from experiments.joint_upsampling.real_pairs import RealPair
+from pac_jax.models.protocols import first_pixel, takes_pixels
 
 
-@pytest.mark.parametrize("protocol", ["center", "last"])
+@pytest.mark.parametrize("protocol", ["center", "first", "last"])
 @pytest.mark.parametrize("method", [nearest, bilinear, bicubic])
 @pytest.mark.parametrize("factor", [2, 4, 5])
 def test_interpolation_hits_the_pixels_that_were_taken(method, factor, protocol):
@@ -43,7 +38,7 @@ def test_interpolation_is_exact_on_planes(method, protocol):
 def test_nearest_takes_no_farther_sample(protocol):
     low = np.arange(5.0)[None, None, :, None]
     result = np.asarray(nearest(jnp.asarray(low), 4, protocol))[0, 0, :, 0]
-    distance = np.abs(np.arange(20)[:, None] - (4 * np.arange(5) + sample_position(4, protocol)))
+    distance = np.abs(np.arange(20)[:, None] - (4 * np.arange(5) + first_pixel(4, protocol)))
     taken = distance[np.arange(20), result.astype(int)]
     np.testing.assert_array_equal(taken, distance.min(axis=1))
 
@@ -66,16 +61,16 @@ def test_joint_bilateral_follows_the_guide_where_interpolation_blurs(protocol):
     low = jnp.asarray(downsample(truth, 4, protocol))
     guided = joint_bilateral(low, jnp.asarray(truth.repeat(3, axis=-1)), 4, protocol)
     blurred = bilinear(low, 4, protocol)
-    share = {"center": 0.1, "last": 0.1}.get(protocol, 0.8)  # averages at the edge are mixed
+    share = 0.1 if takes_pixels(protocol) else 0.8  # averages at the edge are mixed
     assert np.abs(guided - truth).mean() < share * np.abs(blurred - truth).mean()
 
 
-def test_joint_bilateral_puts_the_samples_of_last_at_their_place():
+def test_joint_bilateral_puts_single_pixels_at_their_place():
     """With a flat guide it is a spatial mean, which on a ramp is off by what the place is off."""
     ramp = np.tile(np.arange(64.0, dtype=np.float32), (64, 1))[None, ..., None]
     guide = jnp.zeros((1, 64, 64, 3))
     inner = (0, slice(16, -16), slice(16, -16), 0)
-    for protocol in ("center", "last"):
+    for protocol in ("center", "first", "last"):
         low = jnp.asarray(downsample(ramp, 4, protocol))
         error = np.asarray(joint_bilateral(low, guide, 4, protocol))[inner] - ramp[inner]
         assert abs(error.mean()) < 0.05

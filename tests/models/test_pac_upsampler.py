@@ -67,7 +67,7 @@ def test_constant_target_stays_constant_before_training(protocol):
     np.testing.assert_allclose(result, 0.3, atol=1e-5)
 
 
-@pytest.mark.parametrize("protocol", ["center", "last"])
+@pytest.mark.parametrize("protocol", ["center", "first", "last"])
 def test_pixels_are_kept_exactly_before_training(protocol):
     model = PacUpsampler(8, protocol=protocol, rngs=nnx.Rngs(0))
     low, guide = random_pair(8)
@@ -95,7 +95,7 @@ def test_with_all_views_a_turned_image_gives_the_turned_result(protocol):
         assert np.abs(alone - turn(single(low, guide))).max() > 1e-3  # the test can fail
 
 
-@pytest.mark.parametrize("protocol", ["center", "last"])
+@pytest.mark.parametrize("protocol", ["center", "first", "last"])
 def test_views_keep_the_pixels_where_they_are(protocol):
     model = PacUpsampler(4, protocol=protocol, blocks=1, views=8, rngs=nnx.Rngs(0))
     disturb(model)

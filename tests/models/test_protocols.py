@@ -7,7 +7,7 @@ from PIL import Image
 
 from pac_jax.models.protocols import PROTOCOLS, downsample, interpolate, mirror_shift
 
-PIXELS = {"center": lambda f: (f - 1) // 2, "last": lambda f: f - 1}
+PIXELS = {"center": lambda f: (f - 1) // 2, "first": lambda f: 0, "last": lambda f: f - 1}
 PILLOW = {"bicubic": Image.Resampling.BICUBIC, "bilinear-antialias": Image.Resampling.BILINEAR}
 
 

@@ -117,6 +117,18 @@ def test_a_map_tells_how_it_came_about(protocol):
     assert np.abs(told - given[1]).max() > 1e-2
 
 
+def test_labels_are_taken_for_single_pixels():
+    labels = np.zeros((24, 32), np.int32)
+    labels[4:15, 8:21] = 7
+    guide = photo(192, 256, 3)
+    told, center, bicubic = (
+        pac_jax.upsample(labels, guide, kind="labels", model="depth_x8", protocol=name)
+        for name in (None, "center", "bicubic")
+    )
+    np.testing.assert_array_equal(told, center)
+    assert (told != bicubic).any()
+
+
 def test_masks_and_tiles_of_any_type_are_taken():
     target, guide = 1 + random(0, 5, 6), photo(20, 24, 3)
     mask = np.arange(30).reshape(5, 6) > 3
