@@ -21,7 +21,7 @@ from experiments.joint_upsampling.metrics import CONVENTIONS
 from experiments.joint_upsampling.saved_networks import SavedNetwork, from_run
 from experiments.joint_upsampling.scores import Score
 from experiments.joint_upsampling.scores import read as read_scores
-from experiments.joint_upsampling.tables import REFERENCES, markdown, means
+from experiments.joint_upsampling.tables import REFERENCES, markdown, means, per_image
 from experiments.training.errors import RunError, one_line_errors
 from experiments.training.log import read as read_log
 from experiments.training.run_folder import recall
@@ -183,6 +183,7 @@ Real images, none of which was trained on. Those of depth were looked at while t
 designed, so they are development figures.
 
 {markdown(scores, commit)}
+{per_image(scores)}
 ## Known failures
 
 {_FAILURES[config.task].format(offset=_too_large(config))}

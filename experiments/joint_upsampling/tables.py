@@ -33,6 +33,25 @@ def markdown(scores: Sequence[Score], commit: str) -> str:
     return "\n\n".join(tables) + "\n"
 
 
+def per_image(scores: Sequence[Score]) -> str:
+    """One table of every image by itself: all methods, under every protocol, by the first convention.
+
+    Args:
+        scores: of one kind and one factor.
+    """
+    convention = CONVENTIONS[scores[0].kind][0]
+    chosen = [s for s in scores if s.convention == convention.name]
+    values = {(s.image, s.protocol, s.method): s.value for s in chosen}
+    columns = list(dict.fromkeys((s.protocol, s.method) for s in chosen))
+    lines = [["image", *(f"{method}, `{protocol}`" for protocol, method in columns)]]
+    for image in dict.fromkeys(s.image for s in chosen):
+        lines.append([image, *(f"{values[image, *column]:.3f}" for column in columns)])
+    return (
+        f"**Every image by itself**: {convention.metric}, {convention.text}. Unit: {chosen[0].unit}."
+        f"\n\n{aligned(lines)}\n"
+    )
+
+
 def means(scores: Sequence[Score]) -> dict[tuple[str, str, int], float]:
     """Mean over images by method, set and factor."""
     values: dict[tuple[str, str, int], list[float]] = {}

@@ -16,7 +16,7 @@ from experiments.joint_upsampling.methods import Method, baselines
 from experiments.joint_upsampling.metrics import CONVENTIONS, end_point_error, root_mean_square
 from experiments.joint_upsampling.real_pairs import RealPair, fill_holes, motorcycle, real_pairs
 from experiments.joint_upsampling.scores import Score, measure
-from experiments.joint_upsampling.tables import markdown
+from experiments.joint_upsampling.tables import markdown, per_image
 from experiments.training.errors import RunError
 
 SHARED = Path(os.environ.get("PAC_JAX_SHARED", Path(__file__).parents[2].parent / "shared"))
@@ -230,6 +230,25 @@ def test_tables_average_over_images_and_relate_to_bicubic():
     assert "| ours    |      1,234 |    7 | **1.000** (0.50) |" in text
     for part in ("protocol `center`", "metres", "made (2 images: a, b)", "Commit 0123456789ab+."):
         assert part in text
+
+
+def test_the_table_of_single_images_has_one_convention():
+    values = {("a", "center"): 1.0, ("b", "center"): 2.0, ("a", "last"): 3.0, ("b", "last"): 4.0}
+    scores = [
+        score(method, share * value, image=image, protocol=protocol, convention=convention)
+        for method, share in (("bicubic", 1.0), ("ours", 0.5))
+        for convention, share in (("without_border", share), ("8_bit", 9.0))
+        for (image, protocol), value in values.items()
+    ]
+    caption, head, _, *rows = per_image(scores).strip().replace("\n\n", "\n").split("\n")
+    assert "RMSE, in the data's unit" in caption
+    assert "Unit: metres" in caption
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (head, *rows)]
+    assert cells == [
+        ["image", "bicubic, `center`", "bicubic, `last`", "ours, `center`", "ours, `last`"],
+        ["a", "1.000", "3.000", "0.500", "1.500"],
+        ["b", "2.000", "4.000", "1.000", "2.000"],
+    ]
 
 
 def test_benchmark_measures_by_one_command(tmp_path, monkeypatch, capsys):
