@@ -1,10 +1,11 @@
 """Put the network of a finished run into pac_jax, with its model card.
 
-    python -m experiments.joint_upsampling.package runs/depth_x4 runs/lite_x8 \
+    python -m experiments.joint_upsampling.package runs/depth_x4 depth_x16 \
         --scores results/depth/scores.json
 
-The scores are those of the benchmark, measured on the very runs. A run for several factors gives a
-network for each, all from one file.
+The scores are those of the benchmark, measured on the very networks. A run for several factors gives a
+network for each, all from one file. Where a network's name stands in place of a run's folder, it ships
+already: the results of its card are written anew, and nothing else.
 """
 
 import argparse
@@ -34,6 +35,8 @@ _ARCHITECTURES = {
     "djif": "DJIF",
 }
 _SUFFIXES = {"pac_upsampler": "", "pac_net_lite": "_lite", "pac_net": "_pac_net", "djif": "_djif"}
+_RESULTS = "## Results\n"
+_KNOWN_FAILURES = "## Known failures\n"
 _FAILURES = {
     "depth": """\
 - Where the photograph shows no edge, the result has none either, or one along the nearest texture.
@@ -58,15 +61,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.joint_upsampling.package", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of finished runs")
+    parser.add_argument("sources", nargs="+", help="folders of finished runs, or what ships")
     parser.add_argument("--scores", type=Path, required=True, help="scores.json of a benchmark")
     parser.add_argument("--note", default="", help="what else the cards say of the training")
     given = parser.parse_args(arguments)
     console = Console()
     with one_line_errors():
         scores, commit = read_scores(given.scores)
-        for folder in given.runs:
-            for path in package(folder, scores, commit, given.note):
+        for source in given.sources:
+            if source in pretrained.list():
+                paths = [measured_anew(source, scores, commit)]
+            else:
+                paths = package(Path(source), scores, commit, given.note)
+            for path in paths:
                 console.print(f"written: {path}", markup=False)
 
 
@@ -89,9 +96,7 @@ def package(folder: Path, scores: Sequence[Score], commit: str, note: str = "") 
     saved = from_run(folder, print)
     if saved.steps != config.steps:
         raise RunError(f"{folder} has {saved.steps} of {config.steps} updates; finish it first")
-    own = [s for s in scores if s.method in (saved.name, REFERENCES[config.task])]
-    if saved.name not in {score.method for score in own}:
-        raise RunError(f"the scores have no method {saved.name}; run the benchmark on {folder}")
+    own = _beside_the_reference(saved.name, config.task, scores)
     paths = []
     for factor in saved.factors:
         name = f"{config.task}_x{factor}{_SUFFIXES[config.network]}"
@@ -103,13 +108,54 @@ def package(folder: Path, scores: Sequence[Score], commit: str, note: str = "") 
             arguments=_arguments(config, factor),
             kind=config.task,
             card=_card(name, config, saved, folder, of_factor, commit, note),
-            score=_headline(saved.name, of_factor, config),
+            score=_headline(saved.name, of_factor),
             seed=config.seed,
             default=config.network == "pac_upsampler",
             file=config.task if len(saved.factors) > 1 else None,
         )
         paths.append(path)
     return paths
+
+
+def measured_anew(name: str, scores: Sequence[Score], commit: str) -> Path:
+    """Replace the results in the card of a network that ships.
+
+    Args:
+        name: one of `pac_jax.pretrained.list()`.
+        scores: of methods among which one has this name.
+        commit: that they were measured at.
+
+    Returns:
+        Path of the file of weights, which stays as it is.
+
+    Raises:
+        RunError: the network was not measured, or shares its file with others.
+    """
+    described = pretrained.describe(name)
+    if len(described.factors) > 1:
+        raise RunError(f"{name} serves {described.factors} from one file; package its run again")
+    own = _beside_the_reference(name, described.kind, scores)
+    before, _, rest = pretrained.card(name).partition(_RESULTS)
+    after = rest[rest.index(_KNOWN_FAILURES) :]
+    return pretrained.ship(
+        name,
+        pretrained.load(name),
+        architecture=described.architecture,
+        arguments=described.arguments,
+        kind=described.kind,
+        card=f"{before}{_results(own, commit)}{after}",
+        score=_headline(name, own),
+        seed=described.seed,
+        default=described.default,
+    )
+
+
+def _beside_the_reference(name: str, kind: str, scores: Sequence[Score]) -> list[Score]:
+    """Those of a method, at its factors, and of what it is compared with."""
+    factors = {s.factor for s in scores if s.method == name}
+    if not factors:
+        raise RunError(f"the scores have no method {name}; run the benchmark on it")
+    return [s for s in scores if s.method in (name, REFERENCES[kind]) and s.factor in factors]
 
 
 def _arguments(config: Config, factor: int) -> dict[str, Any]:
@@ -128,15 +174,15 @@ def _arguments(config: Config, factor: int) -> dict[str, Any]:
     }
 
 
-def _headline(name: str, scores: Sequence[Score], config: Config) -> str:
+def _headline(name: str, scores: Sequence[Score]) -> str:
     """The main number in a few words: on the first set, under the first protocol."""
-    first = CONVENTIONS[config.task][0]
-    chosen = [s for s in scores if s.protocol == config.protocol and s.convention == first.name]
-    table, data = means(chosen), chosen[0].data
+    kind, protocol, data = scores[0].kind, scores[0].protocol, scores[0].data
+    first, reference = CONVENTIONS[kind][0], REFERENCES[kind]
+    chosen = [s for s in scores if s.protocol == protocol and s.convention == first.name]
+    table = means(chosen)
     (factor,) = {s.factor for s in chosen}
-    reference = REFERENCES[config.task]
     return (
-        f"{first.metric} {table[name, data, factor]:.3f} on {data} ({config.protocol}; "
+        f"{first.metric} {table[name, data, factor]:.3f} on {data} ({protocol}; "
         f"{reference} {table[reference, data, factor]:.3f})"
     )
 
@@ -177,20 +223,23 @@ It took {minutes:.0f} minutes on {_machine()}, shared with other work.
 Data: {config.scenes} scenes generated by `experiments/scenes` and nothing else. Their textures are
 procedural or photographs in the public domain or under CC0.
 
-## Results
-
-Real images, none of which was trained on. Those of depth were looked at while the network was
-designed, so they are development figures.
-
-{markdown(scores, commit)}
-{per_image(scores)}
-## Known failures
-
+{_results(scores, commit)}{_KNOWN_FAILURES}
 {_FAILURES[config.task].format(offset=_too_large(config))}
 
 ## License
 
 Apache License 2.0, as all of pac_jax.
+"""
+
+
+def _results(scores: Sequence[Score], commit: str) -> str:
+    return f"""\
+{_RESULTS}
+Real images, none of which was trained on. Those of depth were looked at while the network was
+designed, so they are development figures.
+
+{markdown(scores, commit)}
+{per_image(scores)}
 """
 
 
