@@ -169,7 +169,7 @@ def _upsample(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=PROTOCOLS,
         help="how the map came about: means over its surroundings (bicubic, bilinear-antialias) or "
-        "single pixels of their blocks (center; first, as OpenCV's nearest and [::8] take them; last); "
+        "single pixels of their blocks (center; first, OpenCV's and PyTorch's nearest; last); "
         "default: told from the edges of a depth map; center for labels; the network's for flow",
     )
     add("--mask", metavar="FILE|FOLDER", help="images as large as the maps, black where unmeasured")

@@ -66,10 +66,10 @@ def upsample(
             by its `margin`, pixels of the target, or 4 if it has none.
         protocol: how the target came about: 'bicubic' or 'bilinear-antialias' where each value is a
             mean over its surroundings, as sensors and good resizing give it; 'center', 'first' or
-            'last' where it is that of one pixel of its block, in the middle, at the start (OpenCV's
-            nearest, `depth[::8, ::8]`) or at the end. If None what the network was stored with, or
-            'center' for labels, and for a depth map whose edges are steps between neighbours, as single
-            pixels give them. Only networks that tell them apart take it.
+            'last' where it is that of one pixel of its block, in the middle, at the start (nearest
+            neighbour of OpenCV and PyTorch, `depth[::8, ::8]`) or at the end. If None what the
+            network was stored with, or 'center' for labels, and for a depth map whose edges are steps
+            between neighbours, as single pixels give them. Only networks that tell them apart take it.
         tile: largest side of the tiles in pixels of the guide; if None chosen so that a tile takes a
             few hundred megabytes at most.
         keep_holes: whether pixels that lie in holes are NaN in the result, not filled.
