@@ -7,6 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import tensorflow_datasets as tfds
+
 from experiments.datasets.loading import BUILDERS, NAMES, prepare
 
 
@@ -23,10 +25,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="of the original files, see below")
     parser.add_argument("--data-dir", type=Path, help="of prepared data (~/tensorflow_datasets)")
     given = parser.parse_args(arguments)
+    if not sys.stderr.isatty():  # where a bar is no bar but many lines
+        tfds.disable_progress_bar()
     try:
         builder = prepare(given.name, given.folder, given.data_dir)
     except (ValueError, OSError) as error:  # OSError: missing files, no permission, disk full
-        print(f"error: {error}", file=sys.stderr)
+        begin = "\n" if sys.stderr.isatty() else ""  # below TFDS's bar
+        print(f"{begin}error: {error}", file=sys.stderr)
         return 2
     for split, info in builder.info.splits.items():
         print(f"{given.name} {split}: {info.num_examples} records")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from experiments.datasets.text_lines import read_lines
 from pac_jax.files import FileFormatError
-from pac_jax.files.errors import reading
 
 __all__ = ["VOID", "read_class_names"]
 
@@ -23,9 +23,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
         FileNotFoundError: there is no such file.
         FileFormatError: it is no text, names no class, too many, or one twice.
     """
-    with reading(path, _EXPECTED):
-        lines = path.read_text(encoding="utf-8").splitlines()
-    names = tuple(line.strip() for line in lines if line.strip())
+    names = tuple(read_lines(path, _EXPECTED))
     if not 1 <= len(names) <= VOID:
         raise FileFormatError(path, f"it names {len(names)} classes", _EXPECTED)
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -1,5 +1,6 @@
 """People's own data: a folder of photographs beside a folder of targets."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from experiments.datasets.label_range import LabelRange
 from experiments.datasets.layout import LayoutError
 from experiments.datasets.matching import Side, matching
 from experiments.datasets.pair import PairFiles
+from experiments.datasets.text_lines import read_lines
 from pac_jax.files import SUFFIXES
 
 __all__ = ["FolderOfDepth", "FolderOfFlow", "FolderOfLabels"]
@@ -57,10 +59,12 @@ class FolderOfPairs(FilesBuilder, skip_registration=True):  # type: ignore[call-
     @classmethod
     def _listed(cls, path: Path, by_name: Mapping[str, PairFiles]) -> list[PairFiles]:
         """The pairs that a list names, in its order."""
-        names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
-        for name in names:
+        names = read_lines(path, cls.LAYOUT)
+        for name, count in Counter(names).items():
             if name not in by_name:
                 raise LayoutError(path, f"{name!r} is no pair of the folder", cls.LAYOUT)
+            if count > 1:
+                raise LayoutError(path, f"{name!r} is there {count} times", cls.LAYOUT)
         return [by_name[name] for name in names]
 
 

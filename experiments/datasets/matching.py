@@ -42,5 +42,7 @@ def _by_name(side: Side, layout: str) -> dict[str, Path]:
         if path.suffix.lower() in side.suffixes and not path.name.startswith("."):
             if path.stem in found:
                 raise LayoutError(side.folder, f"{path.stem!r} is there twice", layout)
+            if not path.exists():
+                raise LayoutError(path, "this link leads nowhere", layout)
             found[path.stem] = path
     return found

@@ -24,7 +24,7 @@ from experiments.joint_upsampling.fitting import cropped
 from experiments.joint_upsampling.real_pairs import DATA, real_pairs
 from experiments.joint_upsampling.tables import aligned, shortened
 from experiments.scenes import SceneConfig, render_batch
-from experiments.training.errors import existing_folder, one_line_errors
+from experiments.training.errors import RunError, existing_folder, one_line_errors
 from experiments.training.run_folder import write_atomically
 
 FACTORS = (4, 8, 16)
@@ -65,12 +65,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder with further real images")
     parser.add_argument("--scenes", type=int, default=16, help="generated ones (default: 16)")
     parser.add_argument("--size", type=int, default=192, help="of a scene (default: 192)")
-    parser.add_argument("--factors", nargs="+", type=int, default=FACTORS, help="default: 4 8 16")
+    parser.add_argument(
+        "--factors", nargs="+", type=int, choices=FACTORS, default=FACTORS, help="default: all"
+    )
     parser.add_argument("--out", type=Path, help="write NAME.md and NAME.json (default: print)")
     given = parser.parse_args(arguments)
     console = Console()
     with one_line_errors():
         existing_folder(given.data, holds=DATA)
+        if given.scenes < 1 or given.size < 1 or given.size % max(FACTORS):
+            raise RunError(
+                f"--scenes is {given.scenes} and --size {given.size}; they need to be positive, and "
+                f"the size a multiple of {max(FACTORS)}"
+            )
         images = [
             *generated(given.scenes, given.size),
             *real(given.data, lambda text: console.print(text, markup=False)),

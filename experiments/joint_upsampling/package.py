@@ -27,6 +27,7 @@ from experiments.training.errors import RunError, one_line_errors
 from experiments.training.log import read as read_log
 from experiments.training.run_folder import recall
 from pac_jax import pretrained
+from pac_jax.pretrained.catalogue import manifest
 
 _ARCHITECTURES = {
     "pac_upsampler": "PacUpsampler",
@@ -132,8 +133,8 @@ def measured_anew(name: str, scores: Sequence[Score], commit: str) -> Path:
         RunError: the network was not measured, or shares its file with others.
     """
     described = pretrained.describe(name)
-    if len(described.factors) > 1:
-        raise RunError(f"{name} serves {described.factors} from one file; package its run again")
+    if manifest()["networks"][name]["file"] != f"{name}.safetensors":
+        raise RunError(f"{name} shares its file with others; package its run again")
     own = _beside_the_reference(name, described.kind, scores)
     before, _, rest = pretrained.card(name).partition(_RESULTS)
     after = rest[rest.index(_KNOWN_FAILURES) :]

@@ -10,6 +10,7 @@ One depth map ships in scikit-image's wheel. The others lie in a folder that the
 """
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -95,6 +96,13 @@ def _middlebury(folder: Path) -> list[RealPair]:
         image = read_image(folder / name / "rgb.png")
         values = read_depth(folder / name / "disparity.png")
         scale = float(scene["disparity_scale"])
+        if not 0 < scale < math.inf:
+            raise ValueError(f"{name}'s disparity_scale is {scale:g}, and needs to be above 0")
+        if image.shape[:2] != values.shape or not values.any():
+            raise ValueError(
+                f"{name}'s photograph has size {image.shape[:2]} and its disparity {values.shape}, "
+                f"{np.count_nonzero(values)} of them known; sizes need to be equal, and some known"
+            )
         pairs.append(_depth_pair(name, "middlebury", image, values / scale, values > 0, scale))
     return pairs
 

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable, Iterable
 
+from PIL import Image
+
 from pac_jax.cli.clock import Clock, peak_megabytes
 from pac_jax.cli.interruption import noted_interruptions
 from pac_jax.cli.main import explained
@@ -23,6 +25,9 @@ def run_jobs(jobs: list[Job], one: Callable[[Job], None], doing: str, clock: Clo
     Returns:
         The exit code.
     """
+    Image.MAX_IMAGE_PIXELS = (
+        None  # what Pillow asks of uploads: these are the user's own, of any size
+    )
     output = jobs[0].output.parent
     output.mkdir(parents=True, exist_ok=True)
     if len(jobs) == 1:

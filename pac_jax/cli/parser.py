@@ -14,6 +14,7 @@ PROTOCOLS = ("bicubic", "bilinear-antialias", "center", "first", "last")
 # As pac_jax.refinement.resizing.ALIGNMENTS.
 ALIGNMENTS = ("centers", "corners")
 
+_OUTPUT = "the file to write; of folders the folder (made if missing)"
 _ABOUT = (
     "Make coarse depth maps, optical flow and label maps as large and sharp as a photograph, and the\n"
     "class scores of a segmentation network a label map that follows its edges."
@@ -161,7 +162,7 @@ def _upsample(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("target", help="the coarse map: a file, or a folder of files")
     add("guide", help="the photograph, or a folder of photographs of the same names")
-    add("-o", "--output", required=True, help="the file to write, or a folder (made if missing)")
+    add("-o", "--output", required=True, help=_OUTPUT)
     add("--kind", choices=KINDS, default="depth", help="what the map holds; default: depth")
     add("--factor", type=_above(float, 1), metavar="F", help="default: from the sizes")
     add("--model", metavar="NAME|FILE", help="a network of `pac-jax models` or a .safetensors file")
@@ -197,7 +198,7 @@ def _refine(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("scores", help="class scores: a file, or a folder of files")
     add("image", help="the photograph, or a folder of photographs of the same names")
-    add("-o", "--output", required=True, help="the file to write, or a folder (made if missing)")
+    add("-o", "--output", required=True, help=_OUTPUT)
     add("--alignment", choices=ALIGNMENTS, default="centers",
         help="what coincides in small scores and photograph: the images' borders (centers), or the "
         "centres of the corner pixels (corners); default: centers")  # fmt: skip

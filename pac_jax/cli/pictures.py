@@ -89,7 +89,7 @@ def panels(images: Sequence[tuple[str, np.ndarray]], width: int = _WIDTH) -> Ima
         images: title and image; smaller ones are enlarged pixel by pixel.
         width: of each.
     """
-    height = round(width * images[0][1].shape[0] / images[0][1].shape[1])
+    height = max(1, round(width * images[0][1].shape[0] / images[0][1].shape[1]))
     top = _TITLE if any(title for title, _ in images) else 0
     page = Image.new("RGB", ((width + _GAP) * len(images) - _GAP, height + top), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=15)

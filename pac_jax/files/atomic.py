@@ -20,6 +20,7 @@ def replacing(path: Path) -> Iterator[str]:
     Raises:
         FileNotFoundError: the folder is missing.
         IsADirectoryError: there is a folder of this name.
+        OSError: whatever the system refused; it names `path`.
     """
     path = os.fspath(path)
     folder, name = os.path.split(path)
@@ -31,7 +32,16 @@ def replacing(path: Path) -> Iterator[str]:
     try:
         yield temporary
         os.replace(temporary, path)
-    except BaseException:  # also Ctrl-C leaves nothing behind
+    except BaseException as error:  # also Ctrl-C leaves nothing behind
         with suppress(FileNotFoundError):
             os.remove(temporary)
+        if isinstance(error, OSError) and error.filename in (None, temporary):
+            raise _about(path, error) from error
         raise
+
+
+def _about(path: str, error: OSError) -> OSError:
+    """The error with the name that the user knows; some libraries give neither name nor reason."""
+    if error.strerror:
+        return OSError(error.errno, error.strerror, path)
+    return OSError(f"{path}: it could not be written whole ({error}); is the disk full?")

@@ -28,8 +28,8 @@ def read_depth(path: Path) -> np.ndarray:
     often means unknown; infinite values, which mean unknown in PFM and EXR files, become NaN.
 
     Args:
-        path: .png, .pgm or .tif of one channel (or three equal ones), .npy or .npz (H, W) or
-            (H, W, 1), grey .pfm, .exr (its only channel, else Z, else Y).
+        path: .png, .pgm or .tif of one channel (or an 8-bit .png of three equal ones), .npy or .npz
+            (H, W) or (H, W, 1), grey .pfm, .exr (its only channel, else Z, else Y).
 
     Returns:
         Of shape (H, W), float32.

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from PIL import Image
+
 __all__ = ["FileFormatError", "Path", "check_readable", "reading"]
 
 Path = str | os.PathLike[str]
@@ -41,6 +43,12 @@ def reading(path: Path, expected: str) -> Iterator[None]:
         yield
     except (FileFormatError, PermissionError, MemoryError):
         raise
+    except Image.DecompressionBombError as error:
+        raise FileFormatError(
+            path,
+            "it has more pixels than Pillow reads unasked",
+            f"{expected}; PIL.Image.MAX_IMAGE_PIXELS = None lifts the limit",
+        ) from error
     except Exception as error:  # the libraries raise nearly anything when bytes are wrong
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise FileFormatError(path, f"damaged or of another format ({reason})", expected) from error

@@ -25,7 +25,7 @@ def read_channels(path: Path, expected: str) -> dict[str, np.ndarray]:
         FileFormatError: it is damaged, or holds no channels.
     """
     library = _library()
-    with reading(path, expected), _silence():
+    with _silence(), reading(path, expected):
         with library.File(str(path), separate_channels=True) as file:
             if not file.parts:
                 raise FileFormatError(path, "it is damaged or cut off", expected)
@@ -44,7 +44,10 @@ def write_channels(path: str, channels: dict[str, np.ndarray]) -> None:
     header = {"compression": library.ZIP_COMPRESSION, "type": library.scanlineimage}
     pixels = {name: np.ascontiguousarray(values, np.float32) for name, values in channels.items()}
     with library.File(header, pixels) as file:
-        file.write(path)
+        try:
+            file.write(path)
+        except RuntimeError as error:  # as on a full disk
+            raise OSError(str(error)) from error
 
 
 @contextmanager
@@ -54,6 +57,9 @@ def _silence() -> Iterator[None]:
     Some it writes past Python, so it is the process's own error output that leads nowhere for these
     milliseconds.
     """
+    if sys.stderr is None:  # the process was started without, and what it prints goes nowhere
+        yield
+        return
     with _ONE_AT_A_TIME, open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         sys.stderr.flush()
         kept = os.dup(_ERROR_OUTPUT)

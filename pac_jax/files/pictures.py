@@ -42,6 +42,8 @@ def read_image(path: Path) -> np.ndarray:
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith(("I", "F")):
             return _colors_of_grey(path, np.asarray(upright, np.float64), upright.mode)
+        if "transparency" in upright.info:  # which RGB alone would drop with a warning
+            upright = upright.convert("RGBA")
         return np.asarray(upright.convert("RGB"), np.float32) / np.float32(255)
 
 

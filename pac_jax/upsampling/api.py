@@ -57,8 +57,8 @@ def upsample(
         kind: 'depth' (also disparity and other maps of one quantity), 'flow', or 'labels' (every
             class on its own, and the likeliest is taken; time grows with the number of classes).
         mask: (h, w) or (N, h, w), nonzero where the target was measured. Values that are not finite
-            are holes in any case. If None, so are zeros of depth and flow beyond 1e7; where 0 is a
-            measurement, pass a mask of ones.
+            are holes in any case, as are depth beyond 1e30 and flow beyond 1e7. If None, so are zeros
+            of depth; where 0 is a measurement, pass a mask of ones.
         model: name in `pac_jax.pretrained.list()`, path of a .safetensors file, or a
             `flax.nnx.Module` that is called as `model(target_low, guide)` and has a `factor`; if
             None the best that ship for the kind. A network that has `receptive_field` and
@@ -100,19 +100,19 @@ def upsample(
     batch = given(target_low, guide, mask, kind)
     sizes = batch.targets.shape[1:3], batch.guides.shape[1:3]
     measured = measured_pixels(batch.targets, batch.masks, kind)
-    # Networks for flow know means alone. A class either is there or not, as in a single pixel. Depths
-    # tell.
-    single_pixels = kind == "labels" or (
-        kind == "depth" and takes_single_pixels(batch.targets, measured)
-    )
-    networks = networks_for(model, kind, protocol, single_pixels=single_pixels)
-    factors = chain(*sizes, ratio(*sizes, factor), networks)
-    up = partial(through, factors, networks, tile=tile)
+    factors = chain(*sizes, ratio(*sizes, factor), networks_for(model, kind, protocol))
     # One image after another: a batch takes no more memory than its largest tile.
-    results = [
-        _labels(up, *image) if kind == "labels" else _values(up, *image, kind, keep_holes)
-        for image in zip(batch.targets, batch.guides, measured, strict=True)
-    ]
+    results = []
+    for target, guide_image, known in zip(batch.targets, batch.guides, measured, strict=True):
+        # Networks for flow know means alone. A class either is there or not, as in a single pixel.
+        # Depths tell.
+        single_pixels = kind == "labels" or (kind == "depth" and takes_single_pixels(target, known))
+        networks = networks_for(model, kind, protocol, single_pixels=single_pixels)
+        up = partial(through, factors, networks, tile=tile)
+        if kind == "labels":
+            results.append(_labels(up, target, guide_image, known))
+        else:
+            results.append(_values(up, target, guide_image, known, kind, keep_holes))
     return in_form_of(batch, np.stack(results))
 
 

@@ -28,7 +28,9 @@ _COLOR_SCALE, _SPACE_SCALE = 5.0, 0.5
 # A pixel is filled once the affinities to what is known add up to this; where no pixel is, to ever
 # less.
 _CONFIDENCE, _PATIENCE = 1.0, 0.1
-_LARGEST_FLOW = 1e7  # beyond it files of flow mean unknown
+# Beyond it files of flow mean unknown; files of depth write float32's largest number for that, which
+# no sum would survive.
+_LARGEST = {"flow": 1e7, "depth": 1e30}
 
 
 def measured_pixels(targets: np.ndarray, masks: np.ndarray | None, kind: str) -> np.ndarray:
@@ -47,8 +49,8 @@ def measured_pixels(targets: np.ndarray, masks: np.ndarray | None, kind: str) ->
         ValueError: of one target nothing at all is measured.
     """
     measured = np.isfinite(targets)
-    if kind == "flow":
-        measured &= np.abs(np.where(measured, targets, 0)) <= _LARGEST_FLOW
+    if kind in _LARGEST:
+        measured &= np.abs(np.where(measured, targets, 0)) <= _LARGEST[kind]
     if masks is not None:
         measured &= masks
     elif kind == "depth":

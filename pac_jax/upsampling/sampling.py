@@ -16,21 +16,21 @@ _LEAST, _FLAT = 0.05, 0.15
 _SHARE, _ENOUGH = 0.45, 20
 
 
-def takes_single_pixels(targets: np.ndarray, measured: np.ndarray) -> bool:
-    """Tell which of the two a batch of maps holds.
+def takes_single_pixels(target: np.ndarray, measured: np.ndarray) -> bool:
+    """Tell which of the two a map holds.
 
     Args:
-        targets: (N, h, w, C) float32.
-        measured: (N, h, w, 1) booleans; what is not measured takes no part.
+        target: (h, w, C) float32.
+        measured: (h, w, 1) booleans, some of them true; what is not measured takes no part.
 
     Returns:
         Whether they are single pixels; false, too, where there are too few edges to tell.
     """
-    known = np.where(measured, targets, np.nan)
-    span = np.nanmax(known, (1, 2), keepdims=True) - np.nanmin(known, (1, 2), keepdims=True)
+    known = np.where(measured, target, np.nan)
+    span = np.nanmax(known, (0, 1)) - np.nanmin(known, (0, 1))
     counts = np.zeros(2, int)
-    for axis in (1, 2):
-        counts += _edges(np.diff(known, axis=axis).swapaxes(1, axis), _LEAST * span)
+    for axis in (0, 1):
+        counts += _edges(np.diff(known, axis=axis).swapaxes(0, axis), _LEAST * span)
     direct, between = counts
     return direct + between >= _ENOUGH and between < _SHARE * (direct + between)
 
@@ -39,14 +39,14 @@ def _edges(steps: np.ndarray, least: np.ndarray) -> tuple[int, int]:
     """How many edges are one step between neighbours, and how many are two, one after the other.
 
     Args:
-        steps: differences of neighbours along axis 1; comparisons with NaN are false.
+        steps: differences of neighbours along axis 0; comparisons with NaN are false.
         least: height of an edge.
     """
-    before, step, after = steps[:, :-2], np.abs(steps[:, 1:-1]), steps[:, 2:]
+    before, step, after = steps[:-2], np.abs(steps[1:-1]), steps[2:]
     flat = np.maximum(np.abs(before), np.abs(after)) < _FLAT * step
     direct = int(np.count_nonzero(flat & (step > least)))
 
-    before, first, second, after = (steps[:, i : i - 3 or None] for i in range(4))
+    before, first, second, after = (steps[i : i - 3 or None] for i in range(4))
     height = np.abs(first + second)
     flat = np.maximum(np.abs(before), np.abs(after)) < _FLAT * height
     on_the_way = np.minimum(first * np.sign(second), second * np.sign(first)) >= _FLAT * height

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 
@@ -200,6 +201,18 @@ def test_programs_are_kept_in_the_users_cache_folder(folder):
         assert bool(found) == kept
 
 
+def test_a_cache_folder_that_cannot_be_is_told_in_one_line(monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    before = jax.config.jax_compilation_cache_dir
+    cache.keep_programs()
+    assert jax.config.jax_compilation_cache_dir == before
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"pac-jax: compiled programs are not kept: {tmp_path / 'file'}/pac_jax/")
+
+
 def test_the_cache_folder_is_the_processors(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")
@@ -220,6 +233,14 @@ def test_the_clock_counts_nested_spans_once(monkeypatch):
     clock._note("/jax/compilation_cache/compile_time_saved_sec", 9.0)  # never spent
     assert clock.compiling() == 5.0
     assert clock.elapsed() == 20.0
+
+
+@pytest.mark.parametrize("shape", [(1, 4000), (3, 2)])
+def test_panels_have_a_pixel_of_height_at_least(shape):
+    from pac_jax.cli.pictures import panels
+
+    image = np.zeros((*shape, 3), np.uint8)
+    assert panels([("", image)], width=100).size == (100, max(1, 100 * shape[0] // shape[1]))
 
 
 def test_previews_have_one_scale(folder):

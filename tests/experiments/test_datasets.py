@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments.datasets import LayoutError, load, prepare
 from experiments.datasets.__main__ import main
@@ -237,6 +238,17 @@ def test_command_with_wrong_input(tmp_path, capsys):
     assert captured.out == ""
     assert captured.err.startswith(f"error: {tmp_path}: it holds no pairs")
     assert captured.err.count("\n") == 1
+
+
+def test_command_with_a_pair_that_is_found_wrong_while_it_is_read(tmp_path, capsys):
+    for name, size in (("guide", (4, 6)), ("target", (2, 6))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.ones(size, np.uint8)).save(tmp_path / name / "a.png")
+    arguments = ["--name", "folder_of_depth", "--folder", str(tmp_path), "--data-dir"]
+    assert main([*arguments, str(tmp_path / "prepared")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert "a.png: its (H, W) is (2, 6); expected (4, 6)" in line
 
 
 def test_works_without_tensorflow(tmp_path, nyu):

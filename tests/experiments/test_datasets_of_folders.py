@@ -204,6 +204,20 @@ def test_splits_by_lists(folder):
         names_of("val", folder)
 
 
+def test_lists_of_other_programs(folder):
+    write_pairs(folder, "ab")
+    write(folder / "train.txt", "b\r\na\r\n".encode("utf-8-sig"))
+    assert names_of("train", folder) == ["b", "a"]
+    write(folder / "train.txt", "a\n".encode("utf-16"))
+    with pytest.raises(
+        FileFormatError, match=r"train\.txt: damaged .* expected guide/NAME.* UTF-8"
+    ):
+        names_of("train", folder)
+    write(folder / "train.txt", b"a\nb\na\n")
+    with pytest.raises(LayoutError, match=r"train\.txt: 'a' is there 2 times; expected guide/NAME"):
+        names_of("train", folder)
+
+
 def test_splits_by_folders(folder):
     write_pairs(folder / "train", "abc")
     write_pairs(folder / "test", "a")
@@ -257,6 +271,11 @@ def lose_everything(folder: Path) -> None:
     shutil.rmtree(folder / "target")
 
 
+def break_link(folder: Path) -> None:
+    (folder / "target/a.pfm").unlink()
+    (folder / "target/a.pfm").symlink_to("nowhere.pfm")
+
+
 def empty_list(folder: Path) -> None:
     write(folder / "train.txt", b"\n")
 
@@ -273,6 +292,7 @@ def empty_list(folder: Path) -> None:
         (lose_target, LayoutError, r"'a' has no target; expected guide/NAME"),
         (lose_guide, LayoutError, r"'a' has no guide; expected guide/NAME"),
         (double_guide, LayoutError, r"guide: 'a' is there twice; expected guide/NAME"),
+        (break_link, LayoutError, r"a\.pfm: this link leads nowhere; expected guide/NAME"),
         (lose_everything, LayoutError, r"no pairs for train; expected guide/NAME.*\.pfm"),
         (empty_list, LayoutError, r"no pairs for train; expected guide/NAME"),
     ],

@@ -18,6 +18,7 @@ from experiments.training.log import Log, Row
 from experiments.training.optimizer import State, optimizer
 from experiments.training.run_folder import remember
 from pac_jax import pretrained
+from pac_jax.models import PacUpsampler
 from pac_jax.pretrained.shipping import STORED_DTYPE
 from tests.pretrained.conftest import package as package  # a fixture
 
@@ -97,6 +98,17 @@ def test_what_ships_is_measured_anew_and_changes_in_nothing_else(run, package, t
         assert changed.count(mark) == card.count(mark) == 1
     assert changed.partition("## Results")[0] == card.partition("## Results")[0]
     assert changed.partition("## Known")[2] == card.partition("## Known")[2]
+
+
+def test_a_card_of_a_file_that_several_networks_share_stays(package, tmp_path, capsys):
+    for factor in (4, 8):
+        model = PacUpsampler(factor, blocks=1, rngs=nnx.Rngs(0))
+        name, arguments = f"depth_x{factor}", {"factor": factor, "blocks": 1}
+        pretrained.ship(name, model, architecture="PacUpsampler", arguments=arguments, kind="depth",
+                        card=f"# {name}", file="depth")  # fmt: skip
+    with pytest.raises(SystemExit):
+        main(["depth_x4", *scored(tmp_path, "depth_x4", 0.5)])
+    assert "depth_x4 shares its file with others" in capsys.readouterr().err
 
 
 def test_what_was_not_measured_or_finished_does_not_ship(run, package, tmp_path, capsys):

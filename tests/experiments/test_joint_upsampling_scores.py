@@ -126,6 +126,25 @@ def test_incomplete_data_is_one_clear_error(content, tmp_path):
         real_pairs("depth", tmp_path, print)
 
 
+@pytest.mark.parametrize(
+    ("scale", "height", "disparity", "message"),
+    [
+        (0, 20, 9, "cones's disparity_scale is 0, and needs to be above 0"),
+        (-4, 20, 9, "cones's disparity_scale is -4"),
+        (4, 21, 9, r"photograph has size \(21, 32\) and its disparity \(20, 32\)"),
+        (4, 20, 0, "0 of them known"),
+    ],
+)
+def test_wrong_images_are_no_data(scale, height, disparity, message, tmp_path):
+    folder = tmp_path / "depth_middlebury/cones"
+    folder.mkdir(parents=True)
+    (folder.parent / "scenes.json").write_text(json.dumps({"cones": {"disparity_scale": scale}}))
+    Image.fromarray(np.zeros((height, 32, 3), np.uint8)).save(folder / "rgb.png")
+    Image.fromarray(np.full((20, 32), disparity, np.uint8)).save(folder / "disparity.png")
+    with pytest.raises(RunError, match=message):
+        real_pairs("depth", tmp_path, print)
+
+
 def test_an_image_smaller_than_the_factor_asks_for_is_refused():
     with pytest.raises(RunError, match="has 18 x 600 pixels, and is cropped to multiples of 592"):
         fit(pair(np.ones((18, 600, 1))), 37, "bicubic")

@@ -1,6 +1,8 @@
 """A file that is being written is there whole, or the one that was there before."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -19,6 +21,44 @@ def write_half(path: str, values: np.ndarray) -> None:
     with open(path, "wb") as file:
         file.write(b"half")
     raise OSError(28, "No space left on device")
+
+
+def write_half_by_numpy(path: str, values: np.ndarray) -> None:
+    raise OSError("6144 requested and 2016 written")  # neither a number nor a name
+
+
+@pytest.mark.parametrize(
+    ("failing", "told"),
+    [
+        (write_half, r"No space left on device: '.*d\.pfm'"),
+        (write_half_by_numpy, r"d\.pfm: it could not be written whole \(6144 .*is the disk full"),
+    ],
+)
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch, failing, told):
+    monkeypatch.setattr("pac_jax.files.depth._WRITERS", {".pfm": failing})
+    with pytest.raises(OSError, match=told):
+        write_depth(tmp_path / "d.pfm", DEPTH)
+
+
+def test_an_exr_on_a_full_disk_names_the_file(tmp_path):
+    """In a process that may write 8 kB a file: the library raises a RuntimeError then."""
+    path = tmp_path / "d.exr"
+    program = f"""
+import resource, signal
+import numpy as np
+from pac_jax.files import write_depth
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+try:
+    write_depth({str(path)!r}, np.random.default_rng(0).random((90, 90)))
+except OSError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(f"{path}: it could not be written whole (")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("failing", "error"), [(fail, KeyboardInterrupt), (write_half, OSError)])

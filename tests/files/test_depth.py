@@ -64,6 +64,12 @@ def test_half_an_exr_is_said_to_be_cut_off_in_one_line(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")  # the library's own lines
 
 
+def test_a_process_without_error_output_reads_exr(tmp_path, monkeypatch):
+    path = written(tmp_path, "d.exr", made.exr({"Z": VALUES}))
+    monkeypatch.setattr("sys.stderr", None)
+    assert (read_depth(path) == VALUES).all()
+
+
 def test_exr_of_colours(tmp_path):
     path = written(tmp_path, "d.exr", made.exr(dict.fromkeys("RGB", VALUES)))
     with pytest.raises(FileFormatError, match=r"d\.exr: it has the channels .*expected.* Z or Y"):

@@ -45,6 +45,21 @@ def test_palette(tmp_path):
     np.testing.assert_allclose(image, [[[0, 0.2, 0.4], [1, 0, 0]]], atol=1e-7)
 
 
+def test_palette_with_transparency_gives_no_warning(tmp_path, recwarn):
+    image = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
+    image.putpalette([255, 0, 0, 0, 51, 102])
+    image.save(tmp_path / "p.png", transparency=bytes([0, 128]))
+    np.testing.assert_allclose(read_image(tmp_path / "p.png"), [[[1, 0, 0], [0, 0.2, 0.4]]])
+    assert not recwarn.list
+
+
+def test_more_pixels_than_pillow_reads_are_no_damage(tmp_path, colors, monkeypatch):
+    path = written(tmp_path, made.png(colors, color=made.COLORS))
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 7)
+    with pytest.raises(FileFormatError, match=r"more pixels than Pillow .*MAX_IMAGE_PIXELS = None"):
+        read_image(path)
+
+
 def test_colors_of_16_bits(tmp_path):
     values = np.random.default_rng(2).integers(0, 65536, (3, 4, 3))
     image = read_image(written(tmp_path, made.png(values, 16, made.COLORS)))

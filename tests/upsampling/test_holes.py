@@ -87,6 +87,7 @@ def test_without_holes_nothing_is_done():
     ("kind", "values", "expected"),
     [
         ("depth", [1, 0, -1, np.nan, np.inf], [1, 0, 1, 0, 0]),
+        ("depth", [1, 1e29, -1e29, np.finfo(np.float32).max, -2e30], [1, 1, 1, 0, 0]),
         ("flow", [1, 0, -3e7, np.nan, 9e6], [1, 1, 0, 0, 1]),
         ("labels", [0, 1, 255, 3, 4], [1, 1, 1, 1, 1]),
     ],

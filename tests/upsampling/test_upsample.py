@@ -117,6 +117,18 @@ def test_a_map_tells_how_it_came_about(protocol):
     assert np.abs(told - given[1]).max() > 1e-2
 
 
+def test_every_map_of_a_batch_tells_for_itself():
+    depth = np.ones((192, 256, 1), np.float32)
+    for nearer in range(2, 14):
+        depth[9 * nearer : 9 * nearer + 50, 11 * nearer : 11 * nearer + 70] = nearer
+    lows = np.stack([downsample(depth[None], 8, name)[0] for name in ("center", "bicubic")])
+    guides = photo(2, 192, 256, 3)
+    together = pac_jax.upsample(lows, guides, model="depth_x8")
+    for low, guide, result in zip(lows, guides, together, strict=True):
+        alone = pac_jax.upsample(low, guide, model="depth_x8")
+        np.testing.assert_array_equal(result, alone)
+
+
 def test_labels_are_taken_for_single_pixels():
     labels = np.zeros((24, 32), np.int32)
     labels[4:15, 8:21] = 7
