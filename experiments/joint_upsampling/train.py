@@ -17,6 +17,9 @@ from experiments.training.errors import RunError
 from experiments.training.loop import Task, report, run
 from experiments.training.optimizer import Loss, optimizer
 
+# Parameters of `PacUpsampler` whose shapes tell how many filters there are.
+_OF_FILTERS = ("gates", "scale")
+
 
 def train(config: Config, folder: Path, console: Console | None = None) -> nnx.Module:
     """Train as `experiments.training.loop.run` does.
@@ -37,7 +40,7 @@ def train(config: Config, folder: Path, console: Console | None = None) -> nnx.M
     graph, parameters = nnx.split(build(config))
     task = Task(
         parameters=parameters,
-        begin=partial(_begin, config, folder.parent, console),
+        begin=partial(first_parameters, config, folder.parent, console),
         transform=optimizer(config),
         loss=training_loss(config),
         setting=partial(setting_at, config),
@@ -57,19 +60,35 @@ def training_loss(config: Config) -> Loss:
     return loss
 
 
-def _begin(config: Config, runs: Path, console: Console, parameters: nnx.State) -> nnx.State:
-    """The parameters as built, or of another run, or of a network that ships."""
+def first_parameters(
+    config: Config, runs: Path, console: Console, parameters: nnx.State
+) -> nnx.State:
+    """What training begins with: as built, or as another run or a network that ships has learned.
+
+    Where that has other filters, what steers them stays as built.
+
+    Args:
+        config: of the run.
+        runs: folder of all runs.
+        console: for messages.
+        parameters: as built.
+
+    Raises:
+        RunError: the run to start from is not there, or not of this network.
+    """
     name = config.start_from
     if not name:
         return parameters
     source = str(runs / name) if (runs / name).is_dir() else name
     saved = saved_network(source, partial(report, console))
     protocol = saved.protocols[0] if saved.protocols else "bicubic"
-    learned = nnx.state(saved.build(saved.factors[0], protocol), nnx.Param)
-    shapes = [
-        {path: leaf.shape for path, leaf in nnx.to_flat_state(state)}
-        for state in (learned, parameters)
-    ]
-    if shapes[0] != shapes[1]:
+    network = saved.build(saved.factors[0], protocol)
+    learned = dict(nnx.to_flat_state(nnx.state(network, nnx.Param)))
+    own = dict(nnx.to_flat_state(parameters))
+    if tuple(getattr(network, "dilations", config.dilations)) != config.dilations:
+        learned |= {path: own[path] for path in own if path[0] in _OF_FILTERS}
+    if {path: leaf.shape for path, leaf in learned.items()} != {
+        path: leaf.shape for path, leaf in own.items()
+    }:
         raise RunError(f"start_from is {name}, whose network has other parameters")
-    return learned
+    return nnx.from_flat_state(learned)

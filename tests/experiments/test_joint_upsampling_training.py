@@ -27,11 +27,13 @@ from rich.console import Console
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from experiments.joint_upsampling import __main__ as program
+from experiments.joint_upsampling.config import CONFIGS
 from experiments.joint_upsampling.networks import build
-from experiments.joint_upsampling.train import train
+from experiments.joint_upsampling.train import first_parameters, train
 from experiments.training import log, progress, run_folder
 from experiments.training.errors import RunError
 from experiments.training.progress import Bar
+from pac_jax import pretrained
 
 TINY = killed_run.TINY
 
@@ -283,3 +285,22 @@ def test_a_run_can_start_from_another(whole, copy, quick):
     nothing = dataclasses.replace(config, start_from="nothing")
     with pytest.raises(RunError, match="nothing is neither the folder of a run nor a"):
         train(nothing, copy.parent / "fourth", Console(file=io.StringIO()))
+
+
+def test_a_network_with_other_filters_hands_on_all_but_what_steers_them(tmp_path):
+    """`depth_x8` ships with seven; this run has two."""
+    config = dataclasses.replace(CONFIGS["depth_x8"], start_from="depth_x8", dilations=(2, 1))
+    built = nnx.state(build(config), nnx.Param)
+    begun = first_parameters(config, tmp_path, Console(file=io.StringIO()), built)
+    shipped = nnx.state(pretrained.load("depth_x8"), nnx.Param)
+    for name in ("guide_network", "missing", "deep"):
+        chex.assert_trees_all_equal(begun[name], shipped[name])
+    for name in ("gates", "scale"):
+        chex.assert_trees_all_equal(begun[name], built[name])
+    fewer = dataclasses.replace(config, deep_features=2)
+    with pytest.raises(
+        RunError, match="start_from is depth_x8, whose network has other parameters"
+    ):
+        first_parameters(
+            fewer, tmp_path, Console(file=io.StringIO()), nnx.state(build(fewer), nnx.Param)
+        )
