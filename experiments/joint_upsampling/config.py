@@ -211,13 +211,7 @@ CONFIGS = {
         for n in (4, 8, 16)
     },
     # The comparison with many more updates.
-    **{f"lite_x{n}_longer": dataclasses.replace(_LONGER, factors=(n,)) for n in (4, 8, 16)},
-    **{
-        f"flow_lite_x{n}_longer": dataclasses.replace(
-            _LONGER, task="flow", protocols=_FLOW.protocols, factors=(n,), misaligned=0.0
-        )
-        for n in (4, 8, 16)
-    },
+    "lite_x8_longer": _LONGER,
     "pac_x8_longer": dataclasses.replace(_LONGER, network="pac_net"),
     "djif_x8_longer": dataclasses.replace(_LONGER, network="djif"),
     "lite_x8_longer_published": dataclasses.replace(_LONGER, normalize=False),
