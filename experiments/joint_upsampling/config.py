@@ -3,15 +3,16 @@
     python -m experiments.joint_upsampling --config depth_x4 --out runs/depth_x4
 
 Every field can be overridden on the command line, `--steps 200 --batch-size 4 --factors 4,8`.
-`python -m experiments.joint_upsampling --help` lists the configurations. Trained on one core of an
-Intel Xeon at 2.1 to 2.5 GHz or an AMD EPYC, two at a time (scores: on the images of the results in
-`docs/results`, RMSE over that of bicubic on Middlebury 2001/2003 under `bicubic`, end-point error over
-that of bilinear on FlyingChairs):
+`python -m experiments.joint_upsampling --help` lists the configurations. Trained on one core, two at a
+time: those of depth without `lite` on a fast AMD EPYC, as DJIF and the published form; the others on a
+slower one or an Intel Xeon at 2.1 to 2.5 GHz, which take two to four times as long (scores: on the images
+of the results in `docs/results`, RMSE over that of bicubic on Middlebury 2001/2003 under `bicubic`,
+end-point error over that of bilinear on FlyingChairs):
 
     configuration                minutes  score
-    depth_x8                     85       0.48 (from what: see its card)
-    depth_x4                     69       0.44
-    depth_x16                    36       0.59
+    depth_x8_first, depth_x8     14 + 23  0.49
+    depth_x4, after it           18       0.44
+    depth_x16, after it          10       0.59
     flow_x4                      51       0.30
     flow_x8                      6        0.41
     flow_x16_first, flow_x16     5 + 14   0.57
@@ -21,9 +22,9 @@ that of bilinear on FlyingChairs):
     djif_x8                      16       1.05
     lite_x8_longer               23       0.73
     pac_x8_longer                34       0.72
-    djif_x8_longer               70       0.97
-    lite_x8_longer_published     39       0.85
-    pac_x8_longer_published      42       0.85
+    djif_x8_longer               21       0.99
+    lite_x8_longer_published     8        0.86
+    pac_x8_longer_published      20       0.82
 
 The model cards, `pac_jax/pretrained/weights`, have more.
 """
