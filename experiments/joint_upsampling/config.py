@@ -4,10 +4,10 @@
 
 Every field can be overridden on the command line, `--steps 200 --batch-size 4 --factors 4,8`.
 `python -m experiments.joint_upsampling --help` lists the configurations. Trained on one core, two at a
-time: those of depth without `lite` on a fast AMD EPYC, as DJIF and the published form; the others on a
-slower one or an Intel Xeon at 2.1 to 2.5 GHz, which take two to four times as long (scores: on the images
-of the results in `docs/results`, RMSE over that of bicubic on Middlebury 2001/2003 under `bicubic`,
-end-point error over that of bilinear on FlyingChairs):
+time: `depth_*`, `djif_x8_longer` and the published form on a fast AMD EPYC, the others on a slower one
+or an Intel Xeon at 2.1 to 2.5 GHz, which take two to four times as long (scores: on the images of the
+results in `docs/results`, RMSE over that of bicubic on Middlebury 2001/2003 under `bicubic`, end-point
+error over that of bilinear on FlyingChairs):
 
     configuration                minutes  score
     depth_x8_first, depth_x8     14 + 23  0.49
