@@ -17,6 +17,7 @@ from PIL import Image
 
 from experiments.datasets.layout import LayoutError, require_folder
 from experiments.datasets.pair import CHANNELS, Pair, PairFiles, read_pair
+from pac_jax.files import FileFormatError
 
 __all__ = ["FORMAT", "FilesBuilder", "PairBuilder"]
 
@@ -110,8 +111,19 @@ class FilesBuilder(PairBuilder, skip_registration=True):  # type: ignore[call-ar
         return found
 
     def read(self, part: list[PairFiles]) -> Iterator[Pair]:
-        """Read the files one pair after the other."""
-        return (read_pair(files, self.kind) for files in part)
+        """Read the files one pair after the other.
+
+        Raises:
+            FileFormatError: a file is damaged, or does not go with its counterpart; the line ends in
+                the folder's layout.
+        """
+        for files in part:
+            try:
+                pair = read_pair(files, self.kind)
+            except FileFormatError as error:
+                error.args = (f"{error}, in a folder of {self.LAYOUT}",)
+                raise
+            yield pair
 
 
 def _png(image: np.ndarray) -> bytes:

@@ -9,7 +9,6 @@ benchmark that measured all of them.
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,10 +18,10 @@ from experiments.joint_upsampling.config import Config
 from experiments.joint_upsampling.metrics import CONVENTIONS
 from experiments.joint_upsampling.scores import Score
 from experiments.joint_upsampling.scores import read as read_scores
-from experiments.joint_upsampling.tables import aligned, means, shortened
+from experiments.joint_upsampling.tables import aligned, means, shortened, write_report
 from experiments.training.errors import RunError, one_line_errors
 from experiments.training.log import read as read_log
-from experiments.training.run_folder import recall, write_atomically
+from experiments.training.run_folder import recall
 
 # Differences that say nothing of a change.
 _IRRELEVANT = ("checkpoint_every", "log_every")
@@ -41,8 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     with one_line_errors():
         text, record = compare(given.runs, given.scores, given.convention)
         if given.out:
-            write_atomically(given.out.with_suffix(".md"), text)
-            write_atomically(given.out.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+            write_report(given.out, text, record)
         Console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 

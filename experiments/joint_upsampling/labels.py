@@ -8,7 +8,6 @@ ways: the pixel in the middle of a block, and the label that most pixels of it h
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -22,10 +21,9 @@ import pac_jax
 from experiments.benchmarks.report import describe_commit
 from experiments.joint_upsampling.fitting import cropped
 from experiments.joint_upsampling.real_pairs import DATA, real_pairs
-from experiments.joint_upsampling.tables import aligned, shortened
+from experiments.joint_upsampling.tables import aligned, shortened, write_report
 from experiments.scenes import SceneConfig, render_batch
 from experiments.training.errors import RunError, existing_folder, one_line_errors
-from experiments.training.run_folder import write_atomically
 
 FACTORS = (4, 8, 16)
 PROTOCOLS = ("bicubic", "center")
@@ -85,7 +83,6 @@ def main(arguments: list[str] | None = None) -> None:
         errors = measure(images, given.factors)
         text = report(errors, given)
         if given.out:
-            given.out.parent.mkdir(parents=True, exist_ok=True)
             record = {
                 "commit": describe_commit(),
                 "scenes": given.scenes,
@@ -93,8 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "seed": _SEED,
                 "wrong_percent": [{**case._asdict(), "value": v} for case, v in errors.items()],
             }
-            write_atomically(given.out.with_suffix(".md"), text)
-            write_atomically(given.out.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+            write_report(given.out, text, record)
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -8,7 +8,6 @@ bicubic, averaged over images, factors and protocols.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -25,10 +24,9 @@ from experiments.joint_upsampling.benchmark import DEFAULT_PROTOCOLS, KINDS
 from experiments.joint_upsampling.fitting import Task, fit
 from experiments.joint_upsampling.metrics import CONVENTIONS
 from experiments.joint_upsampling.real_pairs import DATA, RealPair, real_pairs
-from experiments.joint_upsampling.tables import aligned, shortened
+from experiments.joint_upsampling.tables import aligned, shortened, write_report
 from experiments.scenes import SceneConfig, render_batch
 from experiments.training.errors import existing_folder, one_line_errors
-from experiments.training.run_folder import write_atomically
 
 GRID = tuple(
     Scales(*values)
@@ -64,7 +62,6 @@ def main(arguments: list[str] | None = None) -> None:
         }
         text = report(merits, given)
         if given.out:
-            given.out.parent.mkdir(parents=True, exist_ok=True)
             record = {
                 "commit": describe_commit(),
                 "kind": given.kind,
@@ -75,8 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
                     for name, found in merits.items()
                 },
             }
-            write_atomically(given.out.with_suffix(".md"), text)
-            write_atomically(given.out.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+            write_report(given.out, text, record)
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -1,12 +1,15 @@
 """Scores as Markdown; every table says protocol, data, unit, commit and seed."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from experiments.joint_upsampling.fitting import RULES
 from experiments.joint_upsampling.metrics import CONVENTIONS
 from experiments.joint_upsampling.scores import Score
+from experiments.training.run_folder import write_atomically
 
 # What errors are also given relative to, as the publications of the kind do.
 REFERENCES = {"depth": "bicubic", "flow": "bilinear"}
@@ -97,6 +100,13 @@ def _table(scores: Sequence[Score]) -> str:
         cells = [_cell(table, name, column, best[column], score.kind) for column in columns]
         lines.append([name, parameters, seed, *cells])
     return aligned(lines)
+
+
+def write_report(path: Path, text: str, record: object) -> None:
+    """Write NAME.md and NAME.json, each whole or not at all; the folder is made if missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path.with_suffix(".md"), text)
+    write_atomically(path.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
 
 
 def aligned(lines: Sequence[Sequence[str]], texts: int = 1) -> str:

@@ -286,9 +286,9 @@ def empty_list(folder: Path) -> None:
         (
             break_size,
             FileFormatError,
-            r"a\.pfm: its \(H, W\) is \(2, 6\); expected \(4, 6\) as .*a\.png",
+            r"a\.pfm: its \(H, W\) is \(2, 6\); expected \(4, 6\) as .*a\.png.* guide/NAME",
         ),
-        (break_content, FileFormatError, r"a\.pfm: 91 bytes follow the header; expected 96"),
+        (break_content, FileFormatError, r"91 bytes follow the header; expected 96.* guide/NAME"),
         (lose_target, LayoutError, r"'a' has no target; expected guide/NAME"),
         (lose_guide, LayoutError, r"'a' has no guide; expected guide/NAME"),
         (double_guide, LayoutError, r"guide: 'a' is there twice; expected guide/NAME"),
